@@ -1,0 +1,19 @@
+package accounts
+
+import "errors"
+
+// The kinds of refusal that everybody who stores or reads the gateway's nouns
+// must tell apart. Errors wrap one of them with what and which.
+var (
+	// ErrNotFound: there is no such object.
+	ErrNotFound = errors.New("not found")
+	// ErrExists: the name is taken.
+	ErrExists = errors.New("already exists")
+	// ErrInUse: something else names the object.
+	ErrInUse = errors.New("in use")
+	// ErrChanged: somebody changed it since it was read.
+	ErrChanged = errors.New("changed since it was read")
+	// ErrUnavailable: the truth cannot be asked right now. Never a reason to
+	// tell a caller that a key is wrong.
+	ErrUnavailable = errors.New("store unavailable")
+)

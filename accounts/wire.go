@@ -1,0 +1,67 @@
+package accounts
+
+import "strings"
+
+// Wire is a wire format: the shape of request, answer and stream that a path
+// stands for. The zero value is a path that no format claims.
+type Wire uint8
+
+// The wire formats that the gateway reads. Everything else passes as it is.
+const (
+	WireNone Wire = iota
+	WireOpenAIChat
+	WireOpenAIResponses
+	WireOpenAIEmbeddings
+	WireOpenAIImages
+	WireOpenAIAudio
+	WireOpenAIFiles
+	WireOpenAIBatches
+	WireAnthropicMessages
+	WireAnthropicCountTokens
+	WireGoogleGenerate
+	WireBedrock
+)
+
+var wireNames = [...]string{
+	WireNone:                 "",
+	WireOpenAIChat:           "openai-chat",
+	WireOpenAIResponses:      "openai-responses",
+	WireOpenAIEmbeddings:     "openai-embeddings",
+	WireOpenAIImages:         "openai-images",
+	WireOpenAIAudio:          "openai-audio",
+	WireOpenAIFiles:          "openai-files",
+	WireOpenAIBatches:        "openai-batches",
+	WireAnthropicMessages:    "anthropic-messages",
+	WireAnthropicCountTokens: "anthropic-count-tokens",
+	WireGoogleGenerate:       "google-generate",
+	WireBedrock:              "bedrock",
+}
+
+// String gives the name used in logs, in an upstream's wires, and in errors.
+func (w Wire) String() string { return wireNames[w] }
+
+// ParseWire finds a format by its name.
+func ParseWire(name string) (Wire, bool) {
+	for w, known := range wireNames {
+		if known == name && name != "" {
+			return Wire(w), true
+		}
+	}
+	return WireNone, false
+}
+
+// WireNames lists the formats by name, in a fixed order.
+func WireNames() []string { return append([]string(nil), wireNames[1:]...) }
+
+// IsAnthropic, IsGoogle and IsBedrock say whose shapes (of errors, above all)
+// the format has; what is none of these is shaped as OpenAI does.
+func (w Wire) IsAnthropic() bool { return strings.HasPrefix(w.String(), "anthropic-") }
+
+// IsGoogle says whether the format is Gemini's.
+func (w Wire) IsGoogle() bool { return w == WireGoogleGenerate }
+
+// IsBedrock says whether the format is Amazon Bedrock's.
+func (w Wire) IsBedrock() bool { return w == WireBedrock }
+
+// IsOpenAI says whether the format is one of OpenAI's.
+func (w Wire) IsOpenAI() bool { return w >= WireOpenAIChat && w <= WireOpenAIBatches }
