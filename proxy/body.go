@@ -1,0 +1,220 @@
+package proxy
+
+import (
+	"errors"
+	"io"
+	"math"
+	"net/http"
+	"os"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/llmgw/llmgw/accounts"
+	"github.com/llmgw/llmgw/rules"
+)
+
+// budget bounds the bytes of all request bodies in memory together.
+type budget struct {
+	limit int64
+	used  atomic.Int64
+}
+
+func (b *budget) reserve(n int64) bool {
+	if b.used.Add(n) > b.limit {
+		b.used.Add(-n)
+		return false
+	}
+	return true
+}
+
+func (b *budget) release(n int64) { b.used.Add(-n) }
+
+// defaultBodyBudget is a quarter of the memory limit that the process was
+// given, and 1 GiB where it was given none.
+func defaultBodyBudget() int64 {
+	if limit := debug.SetMemoryLimit(-1); limit != math.MaxInt64 {
+		return limit / 4
+	}
+	return 1 << 30
+}
+
+// body is a request's body, whole in memory, and what it holds of the budget.
+type body struct {
+	bytes    []byte
+	pooled   *[]byte
+	reserved int64
+	lent     *atomic.Bool // set while a transport may still read bytes
+}
+
+// pooledBody is the largest body that goes back to the pool: what coding
+// agents send in a turn. Anything larger is left to the garbage collector.
+const pooledBody = 256 << 10
+
+var bodyPool = sync.Pool{New: func() any { b := make([]byte, 0, 16<<10); return &b }}
+
+// release gives the buffer back, unless a transport that was given up may still
+// be reading it.
+func (b *body) release(budget *budget) {
+	budget.release(b.reserved)
+	if b.pooled != nil && cap(b.bytes) <= pooledBody && (b.lent == nil || !b.lent.Load()) {
+		*b.pooled = b.bytes[:0]
+		bodyPool.Put(b.pooled)
+	}
+	*b = body{}
+}
+
+// readBody reads the body whole and looks into it once. It must be whole before
+// the upstream sees a byte: a scan of a part could be fooled by a later key,
+// and a server that closes a body while a transport still probes it cuts the
+// answer (https://go.dev/issue/40747).
+func (x *exchange) readBody() *failure {
+	if chunked(x.r) {
+		// Go's server takes Content-Length together with Transfer-Encoding and
+		// would go on with whatever follows as a second request (RFC 9112,
+		// section 6.3).
+		x.w.Header().Set("Connection", "close")
+	}
+	// Only HTTP/1 servers know full duplex; where it is not known it is not needed.
+	_ = x.rc.EnableFullDuplex()
+	if f := x.fetchBody(); f != nil {
+		return f
+	}
+	x.record.requestBytes = int64(len(x.body.bytes))
+	return x.scanBody()
+}
+
+func chunked(r *http.Request) bool { return len(r.TransferEncoding) > 0 }
+
+func (x *exchange) fetchBody() *failure {
+	limit := x.p.options.MaxBody
+	switch length := x.r.ContentLength; {
+	case length > limit:
+		return bodyTooLarge(limit)
+	case length == 0:
+		return nil
+	case length > 0:
+		return x.fill(length, length)
+	}
+	return x.fill(32<<10, limit)
+}
+
+// fill reads the body into a buffer of size bytes at first, which grows up to
+// limit.
+func (x *exchange) fill(size, limit int64) *failure {
+	x.body.pooled = bodyPool.Get().(*[]byte)
+	buf := (*x.body.pooled)[:0]
+	defer func() { x.body.bytes = buf }()
+	if !x.reserve(size) {
+		return bodiesOverBudget()
+	}
+	if int64(cap(buf)) < size {
+		buf = make([]byte, 0, size)
+	}
+	var moved time.Time
+	for {
+		if len(buf) == cap(buf) {
+			if int64(len(buf)) == size && size == limit {
+				return x.nothingMore(buf)
+			}
+			grown := min(2*int64(cap(buf)), limit+1)
+			if !x.reserve(grown - x.body.reserved) {
+				return bodiesOverBudget()
+			}
+			buf = append(make([]byte, 0, grown), buf...)
+		}
+		if now := time.Now(); now.Sub(moved) > x.p.options.ReadStall/6 {
+			moved = now
+			_ = x.rc.SetReadDeadline(now.Add(x.p.options.ReadStall))
+		}
+		n, err := x.r.Body.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		switch {
+		case int64(len(buf)) > limit:
+			return bodyTooLarge(x.p.options.MaxBody)
+		case err == io.EOF:
+			return x.bodyRead()
+		case err != nil:
+			return x.bodyFailed(err)
+		}
+	}
+}
+
+// nothingMore is asked when as many bytes as were announced are there: the
+// reader must say that it has ended, or the server takes the body as unread.
+func (x *exchange) nothingMore([]byte) *failure {
+	var one [1]byte
+	if _, err := x.r.Body.Read(one[:]); err != nil && err != io.EOF {
+		return x.bodyFailed(err)
+	}
+	return x.bodyRead()
+}
+
+// bodyRead takes the read deadline away: from here on the server reads the
+// connection only to notice that the client leaves.
+func (x *exchange) bodyRead() *failure {
+	_ = x.rc.SetReadDeadline(time.Time{})
+	x.record.bodyRead = time.Since(x.started)
+	return nil
+}
+
+func (x *exchange) bodyFailed(err error) *failure {
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return bodyStalled(x.p.options.ReadStall)
+	case x.ctx.Err() != nil || errors.Is(err, io.ErrUnexpectedEOF) || isConnectionError(err):
+		return clientGone()
+	}
+	return malformedBody()
+}
+
+func (x *exchange) reserve(n int64) bool {
+	if n <= 0 {
+		return true
+	}
+	if !x.p.budget.reserve(n) {
+		return false
+	}
+	x.body.reserved += n
+	return true
+}
+
+// scanBody finds model and stream where the body says them.
+func (x *exchange) scanBody() *failure {
+	if len(x.body.bytes) == 0 {
+		return nil
+	}
+	if types := x.r.Header["Content-Type"]; len(types) > 1 {
+		return twoContentTypes()
+	}
+	var err error
+	switch kind := contentKind(x.r.Header); {
+	case kind == "multipart/form-data":
+		x.scan, err = rules.ScanMultipart(x.r.Header.Get("Content-Type"), x.body.bytes)
+	case rules.ReadsBody(x.read.Wire), x.read.Wire == accounts.WireNone && isJSON(kind):
+		x.scan, err = rules.ScanBody(x.body.bytes)
+	default:
+		return nil
+	}
+	var duplicate *rules.DuplicateKeyError
+	if errors.As(err, &duplicate) {
+		return duplicateKey(duplicate.Key)
+	}
+	if !x.read.HasModel && x.scan.HasModel {
+		x.request.Model, x.request.HasModel = x.scan.Model, true
+	}
+	x.request.Stream = x.request.Stream || x.scan.Stream
+	return nil
+}
+
+// contentKind gives the media type without parameters, in lower case.
+func contentKind(h http.Header) string {
+	kind, _, _ := strings.Cut(h.Get("Content-Type"), ";")
+	return strings.ToLower(strings.TrimSpace(kind))
+}
+
+func isJSON(kind string) bool {
+	return kind == "application/json" || strings.HasSuffix(kind, "+json")
+}

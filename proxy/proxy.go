@@ -1,0 +1,191 @@
+// Package proxy answers one question: how does a request get from a caller to
+// an upstream, and the answer back, without a byte of it changing? It is the
+// data plane, and reads in the order in which a request passes:
+//
+//  1. exchange.go      one value for one request; the steps, in order; one end
+//  2. target.go        the request line: methods, sizes, the canonical path
+//  3. authenticate.go  whose key it is, from memory; nothing of the body is read for a stranger
+//  4. body.go          the body, read whole within its limit and the budget, and looked into once
+//  5. decide.go        rules.Decide, and what the caller hears when nothing takes the request
+//  6. attempt.go       one try at an upstream; outbound.go makes its request, transport.go carries it
+//  7. stream.go        the answer copied and flushed; observe*.go looks on at the bytes
+//  8. accesslog.go     one line, and metrics.go, when it has ended, for exactly one reason
+//
+// Beside that way: failure.go writes the gateway's own errors in the caller's
+// wire format, watch.go bounds every phase, flights.go knows what is under way,
+// snapshot.go and reload.go hold the configuration, server.go and drain.go the
+// listener and its end.
+//
+// A failure at any step is a value that goes up to ServeHTTP, the only place
+// that writes one. The package asks no store on the way of a request but the
+// Source, which answers from memory; it keeps no usage beyond metrics and log.
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"github.com/llmgw/llmgw/accounts"
+)
+
+// Source knows who a key belongs to.
+type Source interface {
+	// Identify gives the identity behind a hash, in whatever state its key is.
+	// Errors are accounts.ErrNotFound, or accounts.ErrUnavailable where nobody
+	// can say. It answers from memory where it can.
+	Identify(ctx context.Context, hash accounts.KeyHash) (*accounts.Identity, error)
+}
+
+// Options are what a Proxy needs. Zero values of the optional ones mean the
+// defaults beside them.
+type Options struct {
+	Source Source
+	Issuer func() *accounts.Issuer // tells keys of this installation from any other text; asked each time, for a restored store has another
+	Vault  accounts.Vault          // reads upstream credentials
+	Log    zerolog.Logger          // access lines at info; errors at error
+	Node   string                  // name of this node in log lines
+
+	MaxBody    int64             // bytes of one request body; 64 MiB
+	BodyBudget int64             // bytes of all request bodies in memory; a quarter of GOMEMLIMIT, 1 GiB where none is set
+	Timeouts   accounts.Timeouts // of an upstream that names none; DefaultTimeouts
+	WriteStall time.Duration     // a client that takes nothing for so long is cut; 30 s
+	ReadStall  time.Duration     // a client that sends nothing of its body for so long is cut; 30 s
+
+	// Local maps "host:port" of an upstream URL to the address where this
+	// process itself serves it.
+	Local map[string]string
+}
+
+// DefaultTimeouts bound the phases of an attempt where nobody says otherwise.
+// Total is open: a stream may take as long as it goes on.
+func DefaultTimeouts() accounts.Timeouts {
+	return accounts.Timeouts{
+		Connect:        5 * time.Second,
+		ResponseHeader: 300 * time.Second,
+		FirstToken:     300 * time.Second,
+		Idle:           120 * time.Second,
+	}
+}
+
+// Proxy is the data plane. It is an http.Handler; see Server for the listener
+// that it wants.
+type Proxy struct {
+	options  Options
+	snapshot atomic.Pointer[snapshot]
+	reloads  reloads
+	flights  flights
+	budget   budget
+	metrics  *metrics
+	draining atomic.Bool
+	sweep    chan struct{} // closed by Close
+	swept    chan struct{} // closed when the sweeper has ended
+}
+
+// New makes a Proxy. It answers 503 until the first Reload. Close ends it.
+func New(o Options) (*Proxy, error) {
+	if o.Source == nil || o.Issuer == nil {
+		return nil, errors.New("making proxy: source and issuer must be given")
+	}
+	o.fillIn()
+	p := &Proxy{
+		options: o,
+		budget:  budget{limit: o.BodyBudget},
+		sweep:   make(chan struct{}),
+		swept:   make(chan struct{}),
+	}
+	p.metrics = newMetrics(p)
+	go p.sweepFlights()
+	return p, nil
+}
+
+func (o *Options) fillIn() {
+	if o.MaxBody == 0 {
+		o.MaxBody = 64 << 20
+	}
+	if o.BodyBudget == 0 {
+		o.BodyBudget = defaultBodyBudget()
+	}
+	if o.WriteStall == 0 {
+		o.WriteStall = 30 * time.Second
+	}
+	if o.ReadStall == 0 {
+		o.ReadStall = 30 * time.Second
+	}
+	o.Timeouts = o.Timeouts.Or(DefaultTimeouts())
+}
+
+// Close ends the proxy's own goroutines and idle connections. It cuts nothing:
+// that is the business of Server.Drain.
+func (p *Proxy) Close() {
+	close(p.sweep)
+	<-p.swept
+	p.closeTransports()
+}
+
+// Collector hands out the metrics of the data plane.
+func (p *Proxy) Collector() prometheus.Collector { return p.metrics }
+
+// Ready says why the proxy does not want requests now, or nil.
+func (p *Proxy) Ready() error {
+	switch {
+	case p.draining.Load():
+		return errors.New("draining")
+	case p.snapshot.Load() == nil:
+		return errors.New("no configuration yet")
+	}
+	return nil
+}
+
+// ServeHTTP takes one request to its end.
+func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if p.draining.Load() {
+		w.Header().Set("Connection", "close")
+	}
+	if p.answerProbe(w, r) {
+		return
+	}
+	x := p.begin(w, r)
+	defer x.finish()
+	if f := x.run(); f != nil {
+		x.refuse(f)
+	}
+}
+
+// answerProbe answers what needs no key: Claude Code's HEAD /, and the probes
+// of load balancers.
+func (p *Proxy) answerProbe(w http.ResponseWriter, r *http.Request) bool {
+	path, get := r.URL.Path, r.Method == http.MethodGet || r.Method == http.MethodHead
+	if !get || len(path) > len("/healthz") {
+		return false
+	}
+	switch {
+	case path == "/" && r.Method == http.MethodHead:
+		return p.sayProbe(w, nil)
+	case path == "/healthz":
+		return p.sayProbe(w, nil)
+	case path == "/readyz":
+		return p.sayProbe(w, p.Ready())
+	}
+	return false
+}
+
+func (p *Proxy) sayProbe(w http.ResponseWriter, problem error) bool {
+	// A deadline left by an earlier request on this connection may have passed.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(p.options.WriteStall))
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	if problem != nil {
+		w.Header().Set("Retry-After", "1")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = fmt.Fprintln(w, problem)
+		return true
+	}
+	_, _ = fmt.Fprintln(w, "ok")
+	return true
+}

@@ -1,0 +1,64 @@
+package proxy
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// record is what an exchange leaves behind: in the log line, in the metrics,
+// and later in the usage row. All times are from the start of the exchange.
+type record struct {
+	status     int
+	reason     endReason
+	code       string // of the gateway's own error, if there was one
+	stream     bool
+	attempts   int
+	connect    time.Duration // a new connection to the upstream took so long
+	bodyRead   time.Duration // the request's body was there
+	dispatched time.Duration // the request was given to the transport
+	header     time.Duration // the answer's head was there
+	firstByte  time.Duration // the first bytes of the body went to the client
+	firstToken time.Duration // the first output went to the client
+	lastByte   time.Duration // the last bytes went to the client
+	duration   time.Duration
+
+	requestBytes  int64
+	responseBytes int64
+	wroteAt       atomic.Int64 // UnixNano of the last write to the client, for the sweeper
+}
+
+// end records why the exchange ended. The first reason stands.
+func (r *record) end(reason endReason, code string) {
+	if r.reason == "" {
+		r.reason, r.code = reason, code
+	}
+}
+
+// passed notes bytes that went to the client.
+func (r *record) passed(n int, now time.Time) {
+	r.responseBytes += int64(n)
+	r.wroteAt.Store(now.UnixNano())
+}
+
+// quiet says whether the client was sent nothing for a while.
+func (x *exchange) quiet(now time.Time) bool {
+	return now.UnixNano()-x.record.wroteAt.Load() >= int64(sweepEvery)
+}
+
+// overhead is the gateway's own share: from the first byte to the dispatch less
+// the time that the body took to arrive, and from the answer's head to its
+// first bytes going out.
+func (r *record) overhead() time.Duration {
+	if r.dispatched == 0 {
+		return r.duration - r.bodyRead
+	}
+	return r.dispatched - r.bodyRead
+}
+
+// upstream is how long the upstream was being waited for or listened to.
+func (r *record) upstream() time.Duration {
+	if r.dispatched == 0 {
+		return 0
+	}
+	return r.duration - r.dispatched
+}

@@ -1,0 +1,82 @@
+package proxy
+
+import (
+	"bytes"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"time"
+)
+
+var (
+	errReplay        = errors.New("the request was already on its way")
+	errInformational = errors.New("too many 1xx answers")
+)
+
+// watch looks on at what the transport does with the attempt, and can tell
+// whether anything of the request has been written.
+func (a *attempt) watch() (*httptrace.ClientTrace, func() bool) {
+	var conn *countingConn
+	var before int64
+	var asked time.Time
+	trace := &httptrace.ClientTrace{
+		GetConn: func(string) { asked = time.Now() },
+		GotConn: func(got httptrace.GotConnInfo) {
+			a.dispatched++
+			a.reused = got.Reused
+			if !got.Reused {
+				a.connect = time.Since(asked)
+			}
+			if conn = counted(got.Conn); conn != nil {
+				before = conn.written.Load()
+			}
+		},
+		WroteRequest: func(httptrace.WroteRequestInfo) { a.lent.Store(false) },
+		Got1xxResponse: func(int, textproto.MIMEHeader) error {
+			if a.informed++; a.informed > maxInformational {
+				return errInformational
+			}
+			return nil
+		},
+	}
+	sent := func() bool { return conn == nil || conn.written.Load() != before }
+	return trace, sent
+}
+
+// setBody gives the request its body in the one form that costs the transport
+// no extra write. http.Transport sends a request again by itself when it holds
+// it to be safe, and takes a client's Idempotency-Key for a permission; so it
+// can have the body again only while nothing of it has been written, and a
+// request without one that is not safe gets an empty one to be asked for.
+func (a *attempt) setBody(r *http.Request, sent func() bool) {
+	if len(a.body) == 0 && safe(a.method) {
+		return
+	}
+	body := func() io.ReadCloser { return io.NopCloser(bytes.NewReader(a.body)) }
+	a.lent.Store(true)
+	r.Body = body()
+	r.GetBody = func() (io.ReadCloser, error) {
+		if sent() {
+			return nil, errReplay
+		}
+		a.lent.Store(true)
+		return body(), nil
+	}
+}
+
+// safe methods change nothing and may be sent twice (RFC 9110, section 9.2.1).
+func safe(method string) bool {
+	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
+}
+
+// counted finds our connection below TLS.
+func counted(conn any) *countingConn {
+	if t, ok := conn.(*tls.Conn); ok {
+		conn = t.NetConn()
+	}
+	c, _ := conn.(*countingConn)
+	return c
+}

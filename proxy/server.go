@@ -1,0 +1,111 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// The bounds of the listener. There is no timeout for a whole request or a
+// whole answer, which would cut streams; what a client takes or gives is
+// bounded by deadlines that move as it goes on.
+const (
+	readHeaderTimeout = 10 * time.Second
+	clientIdleTimeout = 120 * time.Second
+	headBytes         = 64 << 10
+	headSlop          = 4 << 10 // net/http takes this much more than it is told
+	afterCutTimeout   = 5 * time.Second
+)
+
+// Server is the listener that a Proxy wants: net/http's, with bounds that suit
+// streams, and an end of its own.
+type Server struct {
+	proxy *Proxy
+	http  *http.Server
+}
+
+// NewServer makes a server. With certificates it speaks TLS.
+func NewServer(p *Proxy, certificates ...tls.Certificate) *Server {
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	s := &Server{proxy: p, http: &http.Server{
+		Handler:                      p,
+		ReadHeaderTimeout:            readHeaderTimeout,
+		IdleTimeout:                  clientIdleTimeout,
+		MaxHeaderBytes:               headBytes - headSlop,
+		ConnContext:                  withConn,
+		Protocols:                    &protocols,
+		ErrorLog:                     log.New(serverLog{p.options.Log}, "", 0),
+		DisableGeneralOptionsHandler: true, // OPTIONS * is refused with the other odd targets
+	}}
+	if len(certificates) > 0 {
+		s.http.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: certificates}
+	}
+	return s
+}
+
+// Serve takes requests from l until Drain. It closes l.
+func (s *Server) Serve(l net.Listener) error {
+	var err error
+	if s.http.TLSConfig != nil {
+		err = s.http.ServeTLS(l, "", "")
+	} else {
+		err = s.http.Serve(l)
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// Drain ends the server. From the first moment it says that it is not ready;
+// new requests are still taken for delay, so that a load balancer has time to
+// hear of it; then no more are, and those under way end within limit (0: in
+// their own time). What is left then, or when ctx ends, is cut with the
+// protocol's error.
+func (s *Server) Drain(ctx context.Context, delay, limit time.Duration) {
+	s.proxy.draining.Store(true)
+	wait(ctx, delay)
+	ending := ctx
+	if limit > 0 {
+		var cancel context.CancelFunc
+		ending, cancel = context.WithTimeout(ctx, limit)
+		defer cancel()
+	}
+	if s.http.Shutdown(ending) == nil {
+		return
+	}
+	s.proxy.flights.cut(endDrained)
+	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), afterCutTimeout)
+	defer cancel()
+	if s.http.Shutdown(after) != nil {
+		_ = s.http.Close()
+	}
+}
+
+// wait waits for d, or until ctx ends.
+func wait(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// serverLog takes what net/http has to say: handshakes that failed, mostly.
+type serverLog struct{ log zerolog.Logger }
+
+func (l serverLog) Write(line []byte) (int, error) {
+	l.log.Debug().Str("code", "listener").Bytes("cause", line[:max(0, len(line)-1)]).Msg("error")
+	return len(line), nil
+}

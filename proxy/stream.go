@@ -1,0 +1,259 @@
+package proxy
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// relayBytes is the size of the buffer through which a body passes: more than
+// an event, and what 9,000 idle streams can afford.
+const relayBytes = 8 << 10
+
+var relayPool = sync.Pool{New: func() any { return new([relayBytes]byte) }}
+
+// headGrace is how long the head waits for the first bytes of the body, to go
+// out with them in one write.
+const headGrace = time.Millisecond
+
+// stream copies the answer to the client: every byte as it came, flushed as
+// soon as the upstream has no more of it ready. The observer looks at what has
+// passed; it cannot delay, drop or change any of it.
+func (x *exchange) stream(a *answer) *failure {
+	x.observer = newObserver(x.request.Wire, a.status, a.header)
+	x.prepareHead(a)
+	if x.observer.isStream() {
+		x.record.stream = true
+		x.p.metrics.inFlightStreams.Inc()
+		defer x.p.metrics.inFlightStreams.Dec()
+		x.watch.enter(awaitToken)
+	} else {
+		x.watch.enter(awaitMore)
+	}
+
+	buf := relayPool.Get().(*[relayBytes]byte)
+	defer relayPool.Put(buf)
+	n, err := x.firstRead(a, buf[:])
+	if n == 0 && err != nil && err != io.EOF && !x.headSent {
+		return x.failedBeforeBody(err)
+	}
+	for {
+		if n > 0 {
+			if lost := x.pass(buf[:n], err == nil && n < len(buf)); lost != nil {
+				x.record.end(x.lostWhileStreaming(lost), "")
+				return nil
+			}
+		}
+		if err != nil {
+			x.bodyEnded(a, err)
+			return nil
+		}
+		n, err = a.body.Read(buf[:])
+	}
+}
+
+// prepareHead makes the header of the answer; it goes out with the first bytes.
+func (x *exchange) prepareHead(a *answer) {
+	h := x.w.Header()
+	answerHeader(h, a.header)
+	if x.observer.isStream() {
+		h["X-Accel-Buffering"] = []string{"no"} // nginx in front would hold the events back
+	}
+	x.applyEdits(h, x.decision.Rule.ResponseHeaders)
+	if a.length >= 0 && h["Content-Length"] == nil && bodyAllowed(x.r.Method, a.status) {
+		h["Content-Length"] = []string{strconv.FormatInt(a.length, 10)}
+	}
+	x.record.status = a.status
+}
+
+// bodyAllowed tells which answers have a body (RFC 9110, section 6.4.1).
+func bodyAllowed(method string, status int) bool {
+	return method != http.MethodHead && status != http.StatusNoContent && status != http.StatusNotModified
+}
+
+// firstRead waits for the first bytes of the body. The head goes out alone when
+// they are not there at once.
+func (x *exchange) firstRead(a *answer, buf []byte) (int, error) {
+	var mu sync.Mutex
+	waiting := true
+	timer := time.AfterFunc(headGrace, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if waiting {
+			x.sendHead()
+		}
+	})
+	n, err := a.body.Read(buf)
+	timer.Stop()
+	mu.Lock()
+	defer mu.Unlock()
+	waiting = false
+	return n, err
+}
+
+// sendHead writes and flushes the head. A client that is gone shows at the next
+// write.
+func (x *exchange) sendHead() {
+	x.w.WriteHeader(x.record.status)
+	x.headSent = true
+	_ = x.rc.Flush()
+}
+
+// pass gives bytes to the client, and then to the observer. It flushes when
+// the upstream had no more than these.
+func (x *exchange) pass(b []byte, drained bool) error {
+	now := time.Now()
+	x.watch.writing.Store(true)
+	x.moveWriteDeadline(now)
+	if !x.headSent {
+		x.w.WriteHeader(x.record.status)
+		x.headSent = true
+	}
+	_, err := x.w.Write(b)
+	if err == nil && drained {
+		err = x.rc.Flush()
+	}
+	x.watch.writing.Store(false)
+	if err != nil {
+		return err
+	}
+	x.watch.hear()
+	x.record.passed(len(b), now)
+	x.observe(b, now)
+	return nil
+}
+
+// observe lets the observer look at what has passed.
+func (x *exchange) observe(b []byte, now time.Time) {
+	x.observer.write(b)
+	if x.record.firstToken == 0 && x.observer.sawToken() {
+		x.record.firstToken = now.Sub(x.started)
+		if x.record.stream {
+			x.watch.enter(awaitMore)
+		}
+	}
+}
+
+// failedBeforeBody is an upstream that answered a head and then nothing, before
+// anything of it went to the client: the client can still be told.
+func (x *exchange) failedBeforeBody(err error) *failure {
+	clear(x.w.Header())
+	x.w.Header()["X-Llmgw-Request-Id"] = []string{x.id}
+	x.target.traffic.errors.Add(1)
+	name := x.target.publicName()
+	switch reason := endedBy(x.ctx); reason {
+	case "":
+		return upstreamReset(name, err)
+	case endClientGone:
+		return clientGone()
+	case endDrained:
+		return drained()
+	default:
+		timeout, after := x.watch.expired(reason)
+		return upstreamSlow(name, timeout, after, reason)
+	}
+}
+
+// lostWhileStreaming tells why the client could not be written to. Where the
+// gateway itself ended the exchange meanwhile, that is the reason.
+func (x *exchange) lostWhileStreaming(err error) endReason {
+	lost := x.clientLost(err)
+	if reason := endedBy(x.ctx); reason != "" && reason != endClientGone {
+		return reason
+	}
+	return lost
+}
+
+// bodyEnded ends the exchange after the last byte of the body, or after what
+// came instead of it.
+func (x *exchange) bodyEnded(a *answer, err error) {
+	if !errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		x.bodyBroke(err)
+		return
+	}
+	if !x.headSent {
+		x.w.WriteHeader(x.record.status)
+		x.headSent = true
+	}
+	x.observer.end()
+	switch {
+	case x.observer.failed():
+		x.target.traffic.errors.Add(1)
+		x.record.end(endUpstreamError, "")
+	case x.observer.terminal():
+		x.record.end(endComplete, "")
+	case !a.framed:
+		// The end of the connection is all that marks the end of this body, and
+		// the protocol's own end mark is missing: this is no clean end.
+		x.target.traffic.errors.Add(1)
+		x.breakStream(endUpstreamTruncated)
+		return
+	default:
+		// Framed as complete by the upstream itself: it passes as it is.
+		x.target.traffic.errors.Add(1)
+		x.record.end(endUpstreamTruncated, "")
+	}
+	x.passTrailers(a)
+}
+
+// passTrailers hands on what came after the body (RFC 9110, section 6.5).
+func (x *exchange) passTrailers(a *answer) {
+	for name, values := range a.trailer() {
+		x.w.Header()[http.TrailerPrefix+name] = values
+	}
+}
+
+// bodyBroke is a body that stopped in the middle: because the client left, or a
+// bound passed, or the upstream's connection broke.
+func (x *exchange) bodyBroke(err error) {
+	reason := endedBy(x.ctx)
+	if reason == endClientGone {
+		x.broken = true
+		x.record.end(reason, "")
+		return
+	}
+	if reason == "" {
+		reason = endUpstreamError
+		x.p.logProblem(x.id, codeStreamCut, err)
+	}
+	if reason != endDrained {
+		x.target.traffic.errors.Add(1)
+	}
+	x.breakStream(reason)
+}
+
+// breakStream makes a broken stream look broken: the protocol's own error
+// event, where and only where whole events have passed so far and more may
+// follow, and then the connection is cut without a last chunk.
+func (x *exchange) breakStream(reason endReason) {
+	x.broken = true
+	x.record.end(reason, codeStreamCut)
+	event := streamError(x.request.Wire, breakMessage(x.target.publicName(), reason))
+	if event == nil || !x.observer.atBoundary() || x.w.Header()["Content-Length"] != nil {
+		if x.headSent {
+			_ = x.rc.Flush() // what has come is the client's; the cut follows
+		}
+		return
+	}
+	x.moveWriteDeadline(time.Now())
+	if !x.headSent {
+		x.w.WriteHeader(x.record.status)
+		x.headSent = true
+	}
+	if _, err := x.w.Write(event); err == nil {
+		_ = x.rc.Flush()
+	}
+}
+
+func breakMessage(upstream string, reason endReason) string {
+	switch reason {
+	case endDrained:
+		return "the gateway is stopping and cut this stream; try again"
+	case endIdleTimeout, endFirstTokenTimeout, endTotalTimeout:
+		return "upstream \"" + upstream + "\" took too long and the stream was cut (" + string(reason) + ")"
+	}
+	return "the stream from upstream \"" + upstream + "\" was cut before its end"
+}

@@ -1,0 +1,74 @@
+package proxy
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/llmgw/llmgw/rules"
+)
+
+// Limits of a request's head. The head's size in bytes is the server's
+// MaxHeaderBytes.
+const (
+	maxTargetBytes  = 16 << 10
+	maxHeaderFields = 100
+)
+
+// readTarget checks the request line and the number of header fields, and
+// finds out what the path says. The string that the rules match is the string
+// that is sent: an ambiguous path is refused, never cleaned.
+func (x *exchange) readTarget() *failure {
+	x.request.Method = strings.ToUpper(x.r.Method)
+	x.request.RawQuery = x.r.URL.RawQuery
+	x.request.Header = x.r.Header
+	x.request.Host = hostOf(x.r.Host)
+	x.request.Path = x.r.URL.EscapedPath() // as it came, until it is known to be canonical
+
+	switch target := x.r.RequestURI; {
+	case x.r.Method == http.MethodConnect:
+		return badMethod(x.r.Method)
+	case len(target) > maxTargetBytes:
+		return targetTooLong()
+	case !strings.HasPrefix(target, "/"):
+		return badPath("the request target must be a path")
+	case headerFields(x.r.Header) > maxHeaderFields:
+		return tooManyHeaders()
+	}
+	if !knownMethod(x.request.Method) {
+		return badMethod(x.r.Method)
+	}
+	raw, _, _ := strings.Cut(x.r.RequestURI, "?")
+	path, err := rules.CanonicalPath(raw)
+	if err != nil {
+		return badPath(err.Error())
+	}
+	x.request.Path = path
+	x.read = rules.ReadPath(path)
+	x.request.Wire, x.request.Model = x.read.Wire, x.read.Model
+	x.request.HasModel, x.request.Stream = x.read.HasModel, x.read.Stream
+	return nil
+}
+
+func knownMethod(method string) bool {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut,
+		http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return true
+	}
+	return false
+}
+
+func headerFields(h http.Header) (n int) {
+	for _, values := range h {
+		n += len(values)
+	}
+	return n
+}
+
+// hostOf gives the host of a Host header as rules see it: lower case, no port.
+func hostOf(host string) string {
+	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
+		host = host[:i]
+	}
+	return strings.ToLower(host)
+}

@@ -1,0 +1,166 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/llmgw/llmgw/accounts"
+)
+
+// attempt is one request to an upstream. What the caller fills in stands
+// first; the transport fills in the rest.
+type attempt struct {
+	method string
+	url    *url.URL
+	header http.Header
+	body   []byte
+
+	dispatched int           // times the request was given to a connection
+	reused     bool          // the last of these had been used before
+	connect    time.Duration // how long a new connection took; 0 for a reused one
+	lent       atomic.Bool   // set while the transport may still read body
+	informed   int           // 1xx answers seen
+}
+
+// answer is what an upstream answered. The trailers are there after EOF.
+type answer struct {
+	status  int
+	header  http.Header
+	trailer func() http.Header
+	body    io.ReadCloser
+	length  int64 // -1: not announced
+	framed  bool  // the end of the body is marked: a bare end of the connection is an error
+}
+
+func (a *answer) close() { _ = a.body.Close() }
+
+// transport carries attempts to one upstream. Behind it stands http.Transport;
+// what is above it knows nothing of that.
+type transport struct{ http *http.Transport }
+
+// Limits of an answer's head, and of the connections kept.
+const (
+	maxAnswerHeaderBytes = 256 << 10
+	maxInformational     = 5
+	defaultMaxIdle       = 512
+	// uvicorn and Node close an idle connection after 5 s, and a request that
+	// meets the closing is lost; so an idle one is given up a second earlier.
+	defaultIdleTimeout = 4 * time.Second
+	tlsTimeout         = 5 * time.Second
+)
+
+// transportKey names what the connections of an upstream depend on.
+func transportKey(u *accounts.Upstream) string {
+	return u.ID + " " + u.URL + " " + u.Timeouts.Connect.String() + " " + u.IdleTimeout.String() + " " + strconv.Itoa(u.MaxIdle)
+}
+
+func newTransport(u *accounts.Upstream, connect time.Duration, local map[string]string) *transport {
+	idle, most := u.IdleTimeout, u.MaxIdle
+	if idle == 0 {
+		idle = defaultIdleTimeout
+	}
+	if most == 0 {
+		most = defaultMaxIdle
+	}
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	return &transport{&http.Transport{
+		Proxy:                  nil, // HTTP_PROXY would carry credentials elsewhere
+		DialContext:            dialer(connect, local),
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout:    tlsTimeout,
+		DisableCompression:     true, // bytes as the upstream sent them
+		MaxIdleConns:           0,
+		MaxIdleConnsPerHost:    most,
+		IdleConnTimeout:        idle,
+		MaxResponseHeaderBytes: maxAnswerHeaderBytes,
+		Protocols:              &protocols,
+	}}
+}
+
+func (t *transport) closeIdle() { t.http.CloseIdleConnections() }
+
+// dialer connects within a bound, to this process's own listeners where local
+// says so, and never to where a cloud keeps the credentials of its machines.
+func dialer(connect time.Duration, local map[string]string) func(ctx context.Context, network, address string) (net.Conn, error) {
+	d := &net.Dialer{Timeout: connect, KeepAlive: 30 * time.Second, Control: refuseMetadata}
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		if own, ok := local[address]; ok {
+			address = own
+		}
+		conn, err := d.DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return &countingConn{Conn: conn}, nil
+	}
+}
+
+// errForbiddenAddress: the name leads to an address that no request may go to.
+var errForbiddenAddress = errors.New("address is link-local")
+
+// refuseMetadata looks at the resolved address, so that no name can lead where
+// a URL may not: link-local addresses, among them the metadata services of the
+// clouds (RFC 3927, RFC 4291 section 2.5.6).
+func refuseMetadata(_, address string, _ syscall.RawConn) error {
+	parsed, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return fmt.Errorf("dialling: %w", err)
+	}
+	ip := parsed.Addr().Unmap()
+	if ip.IsLinkLocalUnicast() || ip.IsLinkLocalMulticast() || ip == awsMetadataIPv6 {
+		return errForbiddenAddress
+	}
+	return nil
+}
+
+var awsMetadataIPv6 = netip.MustParseAddr("fd00:ec2::254")
+
+// countingConn counts what was written, to know whether an upstream can have
+// seen anything of a request.
+type countingConn struct {
+	net.Conn
+	written atomic.Int64
+}
+
+func (c *countingConn) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	c.written.Add(int64(n))
+	return n, err
+}
+
+// do sends the request and waits for the answer's head. Cancelling ctx ends
+// it, and the body after it.
+func (t *transport) do(ctx context.Context, a *attempt) (*answer, error) {
+	trace, sent := a.watch()
+	request := (&http.Request{
+		Method: a.method, URL: a.url, Header: a.header,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		ContentLength: int64(len(a.body)),
+	}).WithContext(httptrace.WithClientTrace(ctx, trace))
+	a.setBody(request, sent)
+	response, err := t.http.RoundTrip(request)
+	if err != nil {
+		return nil, err
+	}
+	return &answer{
+		status:  response.StatusCode,
+		header:  response.Header,
+		trailer: func() http.Header { return response.Trailer },
+		body:    response.Body,
+		length:  response.ContentLength,
+		framed:  response.ContentLength >= 0 || len(response.TransferEncoding) > 0,
+	}, nil
+}

@@ -1,0 +1,198 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/llmgw/llmgw/accounts"
+	"github.com/llmgw/llmgw/rules"
+)
+
+// Follow keeps this node in step until ctx ends or the store is closed: it
+// advances at every ring of the bell and at every poll. Call Advance once
+// before, so that there is a configuration to begin with.
+func (s *Store) Follow(ctx context.Context) error {
+	if !s.enter() {
+		return fmt.Errorf("following: %w", errClosed())
+	}
+	defer s.live.Done()
+	poll := time.NewTicker(s.options.PollEvery)
+	defer poll.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-s.closing:
+			return nil
+		case <-s.bell:
+		case <-poll.C:
+		}
+		within, cancel := context.WithTimeout(ctx, changeWithin)
+		_ = s.Advance(within) // logged and counted there; the next poll tries again
+		cancel()
+	}
+}
+
+// ring wakes Follow.
+func (s *Store) ring() {
+	select {
+	case s.bell <- struct{}{}:
+	default: // it rings already
+	}
+}
+
+// Advance takes over what has changed since it was last called, here or
+// elsewhere. When it returns nil, everything that was committed before the
+// call is in force on this node. On an error the last good configuration stays
+// in force; each new kind of failure is logged once.
+func (s *Store) Advance(ctx context.Context) error {
+	if !s.enter() {
+		return fmt.Errorf("advancing: %w", errClosed())
+	}
+	defer s.live.Done()
+	select {
+	case s.reader.turn <- struct{}{}:
+		defer func() { <-s.reader.turn }()
+	case <-ctx.Done():
+		return fmt.Errorf("waiting to advance: %w", unavailable(ctx.Err()))
+	}
+	start := now()
+	err := s.advance(ctx)
+	s.reader.note(s.log, start, err)
+	return err
+}
+
+// advance is called by one at a time.
+func (s *Store) advance(ctx context.Context) error {
+	r := &s.reader
+	file, err := s.current(ctx)
+	if err != nil {
+		return err
+	}
+	apply, debt := r.wants()
+	n, err := readNews(ctx, file, r.at, r.calls)
+	if err != nil {
+		return err
+	}
+	if n.broken != "" {
+		s.log.Error().Str("why", n.broken).Int64("seq", n.head.Seq).
+			Msg("the store's log does not continue; dropping and loading everything")
+		debt = r.owe()
+		s.keys.reset()
+	} else {
+		s.forget(n.entries)
+	}
+	r.at = n.head
+	if n.config == nil && n.failure == nil {
+		r.done(n.head)
+		return nil
+	}
+	if err := n.takeOver(ctx, apply); err != nil {
+		r.failures.Add(1)
+		return err
+	}
+	r.paid(debt)
+	r.done(n.head)
+	return nil
+}
+
+// forget drops from the key cache what the log names.
+func (s *Store) forget(entries []entry) {
+	named := make(map[string]int64)
+	for i := range entries {
+		c, err := entries[i].change()
+		if err != nil { // it could name anything
+			s.log.Error().Err(err).Msg("dropping all keys from memory")
+			s.keys.reset()
+			return
+		}
+		for _, subject := range c.Subjects {
+			named[subject] = c.Seq
+		}
+	}
+	s.keys.invalidate(named)
+}
+
+// news is what one look at the log found, all of one moment.
+type news struct {
+	head    Head
+	entries []entry
+	broken  string        // why entries do not lead from where the node stood to head
+	config  *rules.Config // where it is to be loaded
+	failure error         // why it could not be
+}
+
+// readNews looks at what happened after from. moved says whether a head calls
+// for loading the configuration; a log that does not continue always does.
+func readNews(ctx context.Context, f *files, from Head, moved func(Head) bool) (*news, error) {
+	ctx, cancel := context.WithTimeout(ctx, readWithin)
+	defer cancel()
+	tx, err := f.log.BeginTxx(ctx, nil)
+	if err != nil {
+		return nil, fmt.Errorf("reading log: %w", unavailable(err))
+	}
+	defer func() { _ = tx.Rollback() }() // it only read
+	on := session{on: tx}
+	n, err := readLog(ctx, on, from)
+	if err != nil {
+		return nil, fmt.Errorf("reading log: %w", err)
+	}
+	if n.broken == "" && !moved(n.head) {
+		return n, nil
+	}
+	c, err := readConfig(ctx, on, n.head.Revision)
+	if err != nil {
+		n.failure = fmt.Errorf("loading configuration %d: %w", n.head.Revision, err)
+		return n, nil
+	}
+	n.config = &c
+	return n, nil
+}
+
+func readLog(ctx context.Context, on session, from Head) (*news, error) {
+	ctx, cancel := context.WithTimeout(ctx, logWithin)
+	defer cancel()
+	head, err := readHead(ctx, on)
+	n := &news{head: head}
+	if err != nil {
+		return n, err
+	}
+	if head.Seq > from.Seq {
+		if n.entries, err = readEntries(ctx, on, from.Seq); err != nil {
+			return n, err
+		}
+	}
+	n.broken = continues(from, head, n.entries)
+	return n, nil
+}
+
+// takeOver puts the configuration in force.
+func (n *news) takeOver(ctx context.Context, apply func(context.Context, rules.Config) error) error {
+	if n.failure != nil {
+		return n.failure
+	}
+	if apply == nil {
+		return nil // nobody wants it
+	}
+	if err := apply(ctx, *n.config); err != nil {
+		return fmt.Errorf("applying configuration %d: %w", n.config.Revision, err)
+	}
+	return nil
+}
+
+// Applied says how far this node has come: everything up to change seq is in
+// force, with the configuration of that revision.
+func (s *Store) Applied() (seq, revision int64) {
+	at := s.reader.inForce()
+	return at.seq, at.revision
+}
+
+// Age bounds how stale this node can be: the time since the start of the last
+// look at the log after which everything there was in force. Before the first,
+// the time since Open.
+func (s *Store) Age() time.Duration { return s.reader.age(now()) }
+
+// reachable says whether the last look reached the database.
+func reachable(err error) bool { return !errors.Is(err, accounts.ErrUnavailable) }

@@ -1,0 +1,25 @@
+// Package store answers two questions: what outlives a request, and who is
+// told when it changes?
+//
+//  1. Open brings the tables up to date, makes or opens the installation's
+//     checksum secret, and keeps one connection for writing and a few for
+//     reading.
+//  2. Everything that changes goes through Change: it locks the head of the
+//     log, hands over the State, compiles what would come of it, writes rows
+//     stamped with the change's number, adds an entry to the log, commits, and
+//     rings the bell.
+//  3. Advance is how a node takes over what was changed, by itself or by
+//     another: it reads the log from where it stands, drops from the key cache
+//     what the log names, loads the configuration when its revision moved, and
+//     hands it to the function given to OnConfig. Follow calls it at every
+//     ring and at every poll; Change calls it before it returns.
+//  4. Identify finds whose key a hash is, from memory where it can.
+//
+// The log is a chain: each entry's hash covers the entry before it. A log that
+// does not continue where this node stands (a restored backup, another file
+// under the same name) makes the node drop and load everything.
+//
+// The package does not decide who may change what (package admin does), nor
+// what becomes of a request (package proxy). It holds no credential or key in
+// clear, in memory or on disk.
+package store

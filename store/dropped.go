@@ -1,0 +1,68 @@
+package store
+
+import (
+	"strings"
+	"sync"
+)
+
+// dropped remembers which subjects were invalidated, and at which number. It
+// is bounded: of what it had to forget it keeps the highest number, and takes
+// everything that was read before that for overtaken.
+type dropped struct {
+	mu    sync.RWMutex
+	limit int
+	at    map[string]int64 // subject → its latest invalidation
+	floor int64            // what was read before this may have been overtaken
+	keys  int64            // the latest invalidation of any key
+	era   int64            // counts resets: numbers of different eras do not compare
+}
+
+// clear begins a new era: the log is another one.
+func (d *dropped) clear() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.at, d.floor, d.keys = make(map[string]int64), 0, 0
+	d.era++
+}
+
+// now is the era in which a reading begins.
+func (d *dropped) now() int64 {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.era
+}
+
+// add notes invalidations and says whether any was of a key.
+func (d *dropped) add(subjects map[string]int64) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	ofKeys := false
+	for subject, seq := range subjects {
+		if !strings.HasPrefix(subject, "key:") {
+			continue
+		}
+		ofKeys = true
+		if len(d.at) >= d.limit {
+			d.floor = max(d.floor, d.keys)
+			clear(d.at)
+		}
+		d.at[subject] = max(d.at[subject], seq)
+		d.keys = max(d.keys, seq)
+	}
+	return ofKeys
+}
+
+// overtakes says whether a finding, read in an era, is older than an
+// invalidation of what it depends on. That there is no such key depends on
+// every key: any that changed may have it now.
+func (d *dropped) overtakes(f finding, era int64) bool {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	switch {
+	case era != d.era || f.seq < d.floor:
+		return true
+	case f.who == nil:
+		return f.seq < d.keys
+	}
+	return f.seq < d.at[subjectOf(f.who)]
+}

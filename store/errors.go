@@ -1,0 +1,46 @@
+package store
+
+import (
+	"fmt"
+
+	"github.com/llmgw/llmgw/accounts"
+)
+
+// NewerSchemaError says that a newer llmgw has changed the tables.
+type NewerSchemaError struct {
+	Has   int64  // the schema that the store has
+	Knows int64  // the newest one that this program knows
+	By    string // this program's version; empty where it was not said
+}
+
+func (e *NewerSchemaError) Error() string {
+	program := "this llmgw"
+	if e.By != "" {
+		program += " " + e.By
+	}
+	return fmt.Sprintf("the store has schema %d, %s knows %d: use a newer llmgw, or restore a backup", e.Has, program, e.Knows)
+}
+
+// unavailable marks what a database answers as no answer: whoever asked must
+// not take it for "there is no such thing". It keeps nil nil.
+func unavailable(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", accounts.ErrUnavailable, err)
+}
+
+func errClosed() error { return fmt.Errorf("%w: it is closed", accounts.ErrUnavailable) }
+
+func notFound(noun, name string) error {
+	return fmt.Errorf("%s %q: %w", noun, name, accounts.ErrNotFound)
+}
+
+// taken turns the refusal of a constraint into ErrExists, and any other
+// failure into ErrUnavailable.
+func taken(err error, noun, name string) error {
+	if violatesUnique(err) {
+		return fmt.Errorf("%s %q: %w", noun, name, accounts.ErrExists)
+	}
+	return unavailable(err)
+}

@@ -1,0 +1,122 @@
+package store
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/llmgw/llmgw/rules"
+)
+
+// follower is where a node stands in the log.
+type follower struct {
+	turn chan struct{} // held by the one Advance that runs
+	at   Head          // read up to here; belongs to who has the turn
+
+	failures atomic.Int64 // configurations that could not be taken over
+	away     atomic.Bool  // the last look did not reach the database
+
+	mu      sync.Mutex
+	apply   func(context.Context, rules.Config) error
+	owed    int64 // counts what calls for a load, whatever the revision
+	settled int64 // the owed up to which that was done
+	applied position
+	good    instant // start of the last good look
+	told    string  // the failure that was logged last
+}
+
+// position is what is in force.
+type position struct{ seq, revision int64 }
+
+// begin stands at the head that Open found. The configuration has yet to be
+// loaded.
+func (f *follower) begin(at Head) {
+	f.turn = make(chan struct{}, 1)
+	f.at, f.owed, f.good = at, 1, now()
+}
+
+// wants gives who takes a configuration over, and what is owed him, to be
+// handed to paid.
+func (f *follower) wants() (apply func(context.Context, rules.Config) error, debt int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.apply, f.owed
+}
+
+// calls says whether a head calls for loading the configuration.
+func (f *follower) calls(h Head) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.owed > f.settled || h.Revision != f.applied.revision
+}
+
+func (f *follower) owe() (debt int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.owed++
+	return f.owed
+}
+
+func (f *follower) paid(debt int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.settled = debt
+}
+
+func (f *follower) inForce() position {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.applied
+}
+
+func (f *follower) done(h Head) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.applied = position{seq: h.Seq, revision: h.Revision}
+}
+
+func (f *follower) age(at instant) time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return at.since(f.good)
+}
+
+// note keeps the books of a look that began at start, and logs a failure once.
+func (f *follower) note(log zerolog.Logger, start instant, err error) {
+	f.away.Store(!reachable(err))
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err == nil {
+		f.good = start
+		if f.told != "" {
+			log.Info().Msg("in step with the store again")
+			f.told = ""
+		}
+		return
+	}
+	if f.told != err.Error() {
+		f.told = err.Error()
+		log.Error().Err(err).Int64("revision", f.applied.revision).
+			Msg("cannot follow the store; what was in force stays in force")
+	}
+}
+
+// instant is a moment on two clocks: a machine that was suspended stops the
+// monotonic one, and somebody may set the other.
+type instant struct {
+	monotonic time.Time
+	wall      time.Time
+}
+
+func now() instant {
+	t := time.Now()
+	return instant{monotonic: t, wall: t.Round(0)}
+}
+
+// since is the larger of the two differences.
+func (i instant) since(earlier instant) time.Duration {
+	return max(i.monotonic.Sub(earlier.monotonic), i.wall.Sub(earlier.wall))
+}

@@ -1,0 +1,54 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+)
+
+// session runs the texts of this package, on a pool or in a transaction. Texts
+// have question marks as placeholders, whatever the database wants, and must
+// not have one anywhere else. Every ctx that comes here has a deadline.
+type session struct {
+	on interface {
+		sqlx.ExtContext
+		Rebind(text string) string
+	}
+}
+
+// one reads one row into dest, a struct or a scalar; sql.ErrNoRows where there
+// is none.
+func (s session) one(ctx context.Context, dest any, text string, args ...any) error {
+	return sqlx.GetContext(ctx, s.on, dest, s.on.Rebind(text), args...)
+}
+
+// all reads all rows into dest, a pointer to a slice.
+func (s session) all(ctx context.Context, dest any, text string, args ...any) error {
+	return sqlx.SelectContext(ctx, s.on, dest, s.on.Rebind(text), args...)
+}
+
+// run writes, and tells how many rows it touched.
+func (s session) run(ctx context.Context, text string, args ...any) (int64, error) {
+	result, err := s.on.ExecContext(ctx, s.on.Rebind(text), args...)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+// moment is a time as every database keeps it: in UTC, to the microsecond,
+// which is the finest that PostgreSQL has.
+func moment(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
+
+// maybe is a moment, or NULL for the zero time.
+func maybe(t time.Time) sql.NullTime { return sql.NullTime{Time: moment(t), Valid: !t.IsZero()} }
+
+// orZero is the way back from maybe.
+func orZero(t sql.NullTime) time.Time {
+	if !t.Valid {
+		return time.Time{}
+	}
+	return moment(t.Time)
+}

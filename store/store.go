@@ -1,0 +1,180 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/llmgw/llmgw/accounts"
+	"github.com/llmgw/llmgw/rules"
+)
+
+// Options of a Store.
+type Options struct {
+	Path      string              // the database's file; made where there is none, in a directory that exists
+	Secret    *accounts.SecretKey // seals what must not be read
+	Log       zerolog.Logger
+	PollEvery time.Duration // how often Follow looks for changes made elsewhere; default 2 s
+	Version   string        // this program's, for the message that a schema is newer
+}
+
+// defaultPoll is the PollEvery of Options that say none.
+const defaultPoll = 2 * time.Second
+
+// Deadlines, of all statements of one piece of work together.
+const (
+	openWithin   = 30 * time.Second // migrations may move many rows
+	changeWithin = 10 * time.Second
+	readWithin   = 10 * time.Second
+	logWithin    = time.Second     // looking whether anything changed
+	lookWithin   = 2 * time.Second // finding a key, waiting for a turn included
+)
+
+// Store keeps what outlives a request. Its methods may be called at any time
+// from anywhere; after Close they fail with ErrUnavailable.
+type Store struct {
+	options Options
+	log     zerolog.Logger
+
+	files   atomic.Pointer[files] // swapped where the file was replaced
+	opening sync.Mutex            // held while they are swapped
+
+	reader  follower
+	keys    *keyCache
+	looks   chan struct{} // held by each reading of a key
+	metrics *metrics
+	bell    chan struct{} // one place: a ring that nobody heard yet is enough
+
+	// commit ends a change's transaction; a test puts a failing one here.
+	commit func(committer) error
+
+	closing chan struct{}
+	life    sync.Mutex // guards closed, and live.Add against live.Wait
+	closed  bool
+	live    sync.WaitGroup
+}
+
+type committer interface{ Commit() error }
+
+// Open opens the store at o.Path, or makes it.
+//
+// Errors: *accounts.WrongKeyError and *NewerSchemaError, wrapped, with nothing
+// touched; accounts.ErrUnavailable where the database does not answer.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	if o.Secret == nil {
+		return nil, errors.New("opening store: no secret key is given")
+	}
+	if o.PollEvery <= 0 {
+		o.PollEvery = defaultPoll
+	}
+	ctx, cancel := context.WithTimeout(ctx, openWithin)
+	defer cancel()
+
+	if err := ensureFile(o.Path); err != nil {
+		return nil, fmt.Errorf("opening store %s: %w", o.Path, err)
+	}
+	opened, err := openFiles(ctx, &o)
+	if err != nil {
+		return nil, fmt.Errorf("opening store %s: %w", o.Path, err)
+	}
+	at, err := readHead(ctx, session{on: opened.reader})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("opening store %s: %w", o.Path, err), opened.close())
+	}
+	s := &Store{
+		options: o, log: o.Log,
+		bell:    make(chan struct{}, 1),
+		looks:   make(chan struct{}, lookers),
+		commit:  committer.Commit,
+		closing: make(chan struct{}),
+	}
+	s.reader.begin(at)
+	s.files.Store(opened)
+	s.metrics = newMetrics(s)
+	s.keys = newCache(cacheShards, knownPerShard, unknownPerShard, s.metrics.outcomes(), s.lookUp)
+	return s, nil
+}
+
+// Close ends what the store has running, waits for it, and closes the
+// database.
+func (s *Store) Close() error {
+	s.life.Lock()
+	if s.closed {
+		s.life.Unlock()
+		return nil
+	}
+	s.closed = true
+	close(s.closing)
+	s.life.Unlock()
+
+	s.live.Wait()
+	return s.files.Load().close()
+}
+
+// enter notes that something is under way that Close has to wait for. Who got
+// true calls s.live.Done in the end.
+func (s *Store) enter() bool {
+	s.life.Lock()
+	defer s.life.Unlock()
+	if s.closed {
+		return false
+	}
+	s.live.Add(1)
+	return true
+}
+
+// Issuer makes and checks this installation's keys. Ask for it each time: a
+// file that was replaced may bring another.
+func (s *Store) Issuer() *accounts.Issuer { return s.files.Load().issuer }
+
+// OnConfig sets what is called with each configuration that comes into force,
+// never twice at once. What it returns an error for is not in force: the one
+// before stays, and it is tried again at the next poll. It must not call
+// Change or Advance.
+func (s *Store) OnConfig(apply func(context.Context, rules.Config) error) {
+	s.reader.mu.Lock()
+	defer s.reader.mu.Unlock()
+	s.reader.apply = apply
+	s.reader.owed++
+}
+
+// Ping asks the database for something small and says how long it took.
+func (s *Store) Ping(ctx context.Context) (time.Duration, error) {
+	start := time.Now()
+	_, err := s.Head(ctx)
+	return time.Since(start), err
+}
+
+// Head says where the log stands in the database.
+func (s *Store) Head(ctx context.Context) (Head, error) {
+	var h Head
+	err := s.read(ctx, "reading head", func(ctx context.Context, on session) (err error) {
+		h, err = readHead(ctx, on)
+		return err
+	})
+	return h, err
+}
+
+// read runs f in one read transaction: all it sees is of one moment.
+func (s *Store) read(ctx context.Context, doing string, f func(context.Context, session) error) error {
+	if !s.enter() {
+		return fmt.Errorf("%s: %w", doing, errClosed())
+	}
+	defer s.live.Done()
+	ctx, cancel := context.WithTimeout(ctx, readWithin)
+	defer cancel()
+	tx, err := s.files.Load().reader.BeginTxx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("%s: %w", doing, unavailable(err))
+	}
+	defer func() { _ = tx.Rollback() }() // it only read
+	if err := f(ctx, session{on: tx}); err != nil {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	return nil
+}
