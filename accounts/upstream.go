@@ -60,7 +60,7 @@ func (u *Upstream) Speaks(w Wire) bool {
 	case ProviderOpenAI, ProviderAzure:
 		return w.IsOpenAI()
 	case ProviderAnthropic:
-		return w.IsAnthropic()
+		return w.IsAnthropic() || w == WireOpenAIFiles // its files are under the same path
 	case ProviderGemini:
 		return w.IsGoogle()
 	case ProviderBedrock:

@@ -145,7 +145,7 @@ func TestObserverAllowsAnotherEventOnlyBetweenEvents(t *testing.T) {
 	for body, want := range map[string]bool{
 		"": true, "\xef": false, "\xef\xbb": false, "\xef\xbb\xbf": true, "\xefx\n": false,
 		"d": false, "data: x": false, "data: x\n": false, "data: x\n\n": true, "data: x\r": false, "data: x\r\n": false,
-		"data: x\r\r": true, "data: x\r\n\r": true, "data: x\r\n\r\n": true, "data: x\n\nid: 1\n": false,
+		"data: x\r\r": false, "data: x\r\n\r": false, "data: x\r\n\r\n": true, "data: x\n\nid: 1\n": false,
 		":": false, ": ping": false, ": ping\n": true, ": ping\n\n": true, "event: error\n": false, "data: x\n: ping\n": false,
 		"\n": true, "unknown\n": false, "unknown: x\n\n": true, "data:\n\n": true, "data\n": false, "longer-than-any: x\n": false,
 	} {

@@ -1,0 +1,183 @@
+package api
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// DefaultTimeout bounds one call, the reading of its answer included.
+const DefaultTimeout = 10 * time.Second
+
+// Options say which gateway a Client speaks to: the one behind Socket, or else
+// the one at BaseURL.
+type Options struct {
+	Socket  string        // path of the admin socket
+	BaseURL string        // http or https, without the /api/v1
+	Timeout time.Duration // of one call; 0: DefaultTimeout
+
+	// Trace is told of every call when it has ended; status is 0 where there
+	// was no answer. It may be nil, and sees neither bodies nor headers.
+	Trace func(method, path string, status int, took time.Duration)
+}
+
+// Client speaks the admin API. Every error that it returns is an *Error. It may
+// be used by several goroutines.
+type Client struct {
+	http    *http.Client
+	base    string // what stands before the path
+	where   string // the socket or base URL, for messages
+	timeout time.Duration
+	trace   func(method, path string, status int, took time.Duration)
+}
+
+// NewClient makes a Client. It connects only when it is used.
+func NewClient(o Options) *Client {
+	c := &Client{base: trimSlash(o.BaseURL), where: o.BaseURL, timeout: o.Timeout, trace: o.Trace}
+	if c.timeout <= 0 {
+		c.timeout = DefaultTimeout
+	}
+	if c.trace == nil {
+		c.trace = func(string, string, int, time.Duration) {}
+	}
+	transport := &http.Transport{MaxIdleConns: 2, IdleConnTimeout: time.Minute}
+	if o.Socket != "" {
+		c.base, c.where = "http://llmgw", o.Socket
+		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", o.Socket)
+		}
+	}
+	c.http = &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return c
+}
+
+// Close ends the connections that are kept for the next call.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// Status gives the gateway at a glance.
+func (c *Client) Status(ctx context.Context) (Status, error) {
+	return call[Status](ctx, c, http.MethodGet, "/status", nil)
+}
+
+// Keys lists the keys, but for the one-use keys of ChatKey.
+func (c *Client) Keys(ctx context.Context) ([]Key, error) {
+	list, err := call[List[Key]](ctx, c, http.MethodGet, "/keys", nil)
+	return list.Items, err
+}
+
+// AllKeys lists the keys, one-use keys too.
+func (c *Client) AllKeys(ctx context.Context) ([]Key, error) {
+	list, err := call[List[Key]](ctx, c, http.MethodGet, "/keys?one_use=true", nil)
+	return list.Items, err
+}
+
+// Key gives one key.
+func (c *Client) Key(ctx context.Context, name string) (Key, error) {
+	return call[Key](ctx, c, http.MethodGet, "/keys/"+segment(name), nil)
+}
+
+// CreateKey makes a key. The answer is the only place where its secret is seen.
+func (c *Client) CreateKey(ctx context.Context, key NewKey) (CreatedKey, error) {
+	return call[CreatedKey](ctx, c, http.MethodPost, "/keys", key)
+}
+
+// ChatKey makes a key for one use right away: it expires by itself after ten
+// minutes, is hidden from Keys, and the next ChatKey uses its place again.
+func (c *Client) ChatKey(ctx context.Context) (CreatedKey, error) {
+	return call[CreatedKey](ctx, c, http.MethodPost, "/chat-keys", nil)
+}
+
+// RevokeKey ends a key for good. Revoking one twice changes nothing.
+func (c *Client) RevokeKey(ctx context.Context, name string) (Key, error) {
+	return call[Key](ctx, c, http.MethodPost, "/keys/"+segment(name)+"/revoke", nil)
+}
+
+// Upstreams lists the upstreams.
+func (c *Client) Upstreams(ctx context.Context) ([]Upstream, error) {
+	list, err := call[List[Upstream]](ctx, c, http.MethodGet, "/upstreams", nil)
+	return list.Items, err
+}
+
+// Upstream gives one upstream.
+func (c *Client) Upstream(ctx context.Context, name string) (Upstream, error) {
+	return call[Upstream](ctx, c, http.MethodGet, "/upstreams/"+segment(name), nil)
+}
+
+// CreateUpstream makes an upstream, with its credential where one is given.
+func (c *Client) CreateUpstream(ctx context.Context, upstream NewUpstream) (Upstream, error) {
+	return call[Upstream](ctx, c, http.MethodPost, "/upstreams", upstream)
+}
+
+// TestUpstream asks the upstream for its models, from the gateway. A test that
+// fails is no error of the call: see UpstreamTest.OK.
+func (c *Client) TestUpstream(ctx context.Context, name string) (UpstreamTest, error) {
+	return call[UpstreamTest](ctx, c, http.MethodPost, "/upstreams/"+segment(name)+"/test", nil)
+}
+
+// EnableUpstream puts an upstream to use again.
+func (c *Client) EnableUpstream(ctx context.Context, name string) (Upstream, error) {
+	return call[Upstream](ctx, c, http.MethodPost, "/upstreams/"+segment(name)+"/enable", nil)
+}
+
+// DisableUpstream keeps requests from an upstream.
+func (c *Client) DisableUpstream(ctx context.Context, name string) (Upstream, error) {
+	return call[Upstream](ctx, c, http.MethodPost, "/upstreams/"+segment(name)+"/disable", nil)
+}
+
+// DeleteUpstream removes an upstream and its credentials; CodeInUse where a
+// rule names it.
+func (c *Client) DeleteUpstream(ctx context.Context, name string) error {
+	_, err := call[struct{}](ctx, c, http.MethodDelete, "/upstreams/"+segment(name), nil)
+	return err
+}
+
+// SetCredential gives an upstream a credential, in place of the one of that
+// name.
+func (c *Client) SetCredential(ctx context.Context, upstream string, credential NewCredential) (Upstream, error) {
+	return call[Upstream](ctx, c, http.MethodPut, "/upstreams/"+segment(upstream)+"/credential", credential)
+}
+
+// Rules lists every rule in the total order.
+func (c *Client) Rules(ctx context.Context) (RuleList, error) {
+	return call[RuleList](ctx, c, http.MethodGet, "/rules", nil)
+}
+
+// Rule gives one rule.
+func (c *Client) Rule(ctx context.Context, name string) (Rule, error) {
+	return call[Rule](ctx, c, http.MethodGet, "/rules/"+segment(name), nil)
+}
+
+// EnableRule puts a rule in force again.
+func (c *Client) EnableRule(ctx context.Context, name string) (Rule, error) {
+	return call[Rule](ctx, c, http.MethodPost, "/rules/"+segment(name)+"/enable", nil)
+}
+
+// DisableRule keeps a rule and takes it out of force.
+func (c *Client) DisableRule(ctx context.Context, name string) (Rule, error) {
+	return call[Rule](ctx, c, http.MethodPost, "/rules/"+segment(name)+"/disable", nil)
+}
+
+// DeleteRule removes a rule.
+func (c *Client) DeleteRule(ctx context.Context, name string) error {
+	_, err := call[struct{}](ctx, c, http.MethodDelete, "/rules/"+segment(name), nil)
+	return err
+}
+
+// ApplyRules makes sets what the files say, all of it or nothing.
+func (c *Client) ApplyRules(ctx context.Context, request ApplyRequest) (Plan, error) {
+	return call[Plan](ctx, c, http.MethodPost, "/apply", request)
+}
+
+// ExportRules writes sets as canonical YAML; all of them where none is named.
+func (c *Client) ExportRules(ctx context.Context, sets []string) (Export, error) {
+	path := "/export"
+	if len(sets) > 0 {
+		path += "?" + url.Values{"set": sets}.Encode()
+	}
+	return call[Export](ctx, c, http.MethodGet, path, nil)
+}

@@ -1,0 +1,265 @@
+package api_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"github.com/llmgw/llmgw/admin/api"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// gateway answers every call with h, on a URL.
+func gateway(t *testing.T, h http.HandlerFunc, options ...func(*api.Options)) *api.Client {
+	t.Helper()
+	server := httptest.NewServer(h)
+	t.Cleanup(server.Close)
+	o := api.Options{BaseURL: server.URL + "/"}
+	for _, option := range options {
+		option(&o)
+	}
+	client := api.NewClient(o)
+	t.Cleanup(client.Close)
+	return client
+}
+
+func refusal(t *testing.T, err error) *api.Error {
+	t.Helper()
+	var e *api.Error
+	if !errors.As(err, &e) {
+		t.Fatalf("got %v, want an *api.Error", err)
+	}
+	return e
+}
+
+func TestEveryCallHasItsMethodPathAndBody(t *testing.T) {
+	var saw string
+	client := gateway(t, func(w http.ResponseWriter, r *http.Request) {
+		var body json.RawMessage
+		_ = json.NewDecoder(r.Body).Decode(&body)
+		saw = fmt.Sprintf("%s %s %s", r.Method, r.URL.RequestURI(), body)
+		if r.Method == http.MethodDelete {
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		_, _ = fmt.Fprint(w, `{"items":[]}`)
+	})
+	ctx := t.Context()
+	only := func(_ any, err error) error { return err }
+	revision := int64(4)
+	for _, c := range []struct {
+		want string
+		call func() error
+	}{
+		{"GET /api/v1/status ", func() error { return only(client.Status(ctx)) }},
+		{"GET /api/v1/keys ", func() error { return only(client.Keys(ctx)) }},
+		{"GET /api/v1/keys?one_use=true ", func() error { return only(client.AllKeys(ctx)) }},
+		{"GET /api/v1/keys/ci-bot ", func() error { return only(client.Key(ctx, "ci-bot")) }},
+		{"GET /api/v1/keys/a%2Fb%3F ", func() error { return only(client.Key(ctx, "a/b?")) }},
+		{"GET /api/v1/keys/%2E%2E ", func() error { return only(client.Key(ctx, "..")) }},
+		{`POST /api/v1/keys {"name":"ci-bot"}`, func() error { return only(client.CreateKey(ctx, api.NewKey{Name: "ci-bot"})) }},
+		{"POST /api/v1/chat-keys ", func() error { return only(client.ChatKey(ctx)) }},
+		{"POST /api/v1/keys/ci-bot/revoke ", func() error { return only(client.RevokeKey(ctx, "ci-bot")) }},
+		{"GET /api/v1/upstreams ", func() error { return only(client.Upstreams(ctx)) }},
+		{"GET /api/v1/upstreams/a ", func() error { return only(client.Upstream(ctx, "a")) }},
+		{`POST /api/v1/upstreams {"name":"a","provider":"openai"}`, func() error {
+			return only(client.CreateUpstream(ctx, api.NewUpstream{Name: "a", Provider: "openai"}))
+		}},
+		{"POST /api/v1/upstreams/a/test ", func() error { return only(client.TestUpstream(ctx, "a")) }},
+		{"POST /api/v1/upstreams/a/enable ", func() error { return only(client.EnableUpstream(ctx, "a")) }},
+		{"POST /api/v1/upstreams/a/disable ", func() error { return only(client.DisableUpstream(ctx, "a")) }},
+		{"DELETE /api/v1/upstreams/a ", func() error { return client.DeleteUpstream(ctx, "a") }},
+		{`PUT /api/v1/upstreams/a/credential {"reference":"env:K"}`, func() error {
+			return only(client.SetCredential(ctx, "a", api.NewCredential{Reference: "env:K"}))
+		}},
+		{"GET /api/v1/rules ", func() error { return only(client.Rules(ctx)) }},
+		{"GET /api/v1/rules/r ", func() error { return only(client.Rule(ctx, "r")) }},
+		{"POST /api/v1/rules/r/enable ", func() error { return only(client.EnableRule(ctx, "r")) }},
+		{"POST /api/v1/rules/r/disable ", func() error { return only(client.DisableRule(ctx, "r")) }},
+		{"DELETE /api/v1/rules/r ", func() error { return client.DeleteRule(ctx, "r") }},
+		{`POST /api/v1/apply {"files":[{"name":"f","content":"c"}],"if_revision":4}`, func() error {
+			return only(client.ApplyRules(ctx, api.ApplyRequest{Files: []api.Source{{Name: "f", Content: "c"}}, IfRevision: &revision}))
+		}},
+		{"GET /api/v1/export ", func() error { return only(client.ExportRules(ctx, nil)) }},
+		{"GET /api/v1/export?set=a&set=b ", func() error { return only(client.ExportRules(ctx, []string{"a", "b"})) }},
+	} {
+		if err := c.call(); err != nil {
+			t.Errorf("%s: %v", c.want, err)
+		}
+		if diff := cmp.Diff(c.want, saw); diff != "" {
+			t.Errorf("request (-want +got):\n%s", diff)
+		}
+	}
+}
+
+func TestARefusalIsDecodedWhole(t *testing.T) {
+	client := gateway(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusUnprocessableEntity)
+		_, _ = fmt.Fprint(w, `{"title":"T","status":422,"detail":"d","code":"invalid","hint":"h","problems":[{"file":"f","line":1,"column":2,"message":"m"}]}`)
+	})
+	_, err := client.Rules(t.Context())
+	want := &api.Error{Title: "T", Status: 422, Detail: "d", Code: api.CodeInvalid, Hint: "h",
+		Problems: []api.Problem{{File: "f", Line: 1, Column: 2, Message: "m"}}}
+	if diff := cmp.Diff(want, refusal(t, err)); diff != "" {
+		t.Errorf("refusal (-want +got):\n%s", diff)
+	}
+	if err.Error() != "d" {
+		t.Errorf("the error reads %q", err)
+	}
+}
+
+func TestWhatIsNoGatewayIsSaidSo(t *testing.T) {
+	for name, h := range map[string]http.HandlerFunc{
+		"a page":    func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, "<html>") },
+		"a refusal": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusBadGateway) },
+		"other JSON": func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(404)
+			_, _ = fmt.Fprint(w, `{"error":"x"}`)
+		},
+		"a redirect":     func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/login", http.StatusFound) },
+		"an empty page":  func(http.ResponseWriter, *http.Request) {},
+		"a changed type": func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, `{"items":1}`) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := gateway(t, h).Rules(t.Context())
+			e := refusal(t, err)
+			if e.Code != api.CodeInternal || !strings.Contains(e.Detail, "not as the admin API of llmgw does") || e.Hint == "" {
+				t.Errorf("refusal is %+v", e)
+			}
+		})
+	}
+}
+
+func TestWithNobodyThere(t *testing.T) {
+	dir, err := os.MkdirTemp("", "api")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	stale := filepath.Join(dir, "stale.sock")
+	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: stale})
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener.SetUnlinkOnClose(false)
+	_ = listener.Close()
+	tcp, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = tcp.Close()
+	missing := filepath.Join(dir, "missing.sock")
+
+	for _, c := range []struct {
+		name    string
+		options api.Options
+		detail  string
+	}{
+		{"a socket that is not there", api.Options{Socket: missing}, "no gateway at " + missing + " (no such file or directory)"},
+		{"a socket left behind", api.Options{Socket: stale}, "no gateway at " + stale + " (connection refused)"},
+		{"a port that nobody has", api.Options{BaseURL: "http://" + tcp.Addr().String()}, "no gateway at http://" + tcp.Addr().String() + " (connection refused)"},
+		{"a name that does not resolve", api.Options{BaseURL: "http://gateway.invalid"}, `no gateway at http://gateway.invalid (name "gateway.invalid" does not resolve)`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			client := api.NewClient(c.options)
+			t.Cleanup(client.Close)
+			_, err := client.Status(t.Context())
+			e := refusal(t, err)
+			if e.Code != api.CodeUnreachable || e.Detail != c.detail || e.Hint != "start one: llmgw serve" || e.Cause == nil {
+				t.Errorf("error is %+v, want %q", e, c.detail)
+			}
+		})
+	}
+}
+
+func TestAnAddressThatIsNone(t *testing.T) {
+	_, err := api.NewClient(api.Options{BaseURL: "http://a b"}).Status(t.Context())
+	if e := refusal(t, err); e.Code != api.CodeUsage || e.Hint == "" {
+		t.Errorf("error is %+v", e)
+	}
+}
+
+// hang answers when the caller has gone.
+func hang(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+
+func TestACallIsBoundedAndCanBeCancelled(t *testing.T) {
+	client := gateway(t, hang, func(o *api.Options) { o.Timeout = 30 * time.Millisecond })
+	_, err := client.Status(t.Context())
+	if e := refusal(t, err); e.Code != api.CodeUnreachable || !strings.Contains(e.Detail, "within 30ms") || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("error is %+v", e)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = client.Status(ctx)
+	if e := refusal(t, err); e.Code != api.CodeUnreachable || !errors.Is(err, context.Canceled) || e.Hint != "" {
+		t.Errorf("error is %+v", e)
+	}
+}
+
+func TestAnAnswerThatBreaksOffIsNoAnswer(t *testing.T) {
+	for name, h := range map[string]http.HandlerFunc{
+		"before the status": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+		"within the body": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "100")
+			_, _ = fmt.Fprint(w, `{"items":[]}`)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := gateway(t, h).Keys(t.Context())
+			if e := refusal(t, err); e.Code != api.CodeUnreachable || !strings.Contains(e.Detail, "connection closed without an answer") {
+				t.Errorf("error is %+v", e)
+			}
+		})
+	}
+}
+
+func TestAnEndlessAnswerIsCutOff(t *testing.T) {
+	block := strings.Repeat(" ", 1<<20)
+	client := gateway(t, func(w http.ResponseWriter, _ *http.Request) {
+		for range 80 {
+			if _, err := fmt.Fprint(w, block); err != nil {
+				return
+			}
+		}
+	})
+	_, err := client.Keys(t.Context())
+	if e := refusal(t, err); e.Code != api.CodeUnreachable || !strings.Contains(e.Detail, "over 64 MiB") {
+		t.Errorf("error is %+v", e)
+	}
+}
+
+func TestCallsAreTraced(t *testing.T) {
+	var lines []string
+	client := gateway(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			panic(http.ErrAbortHandler)
+		}
+		_, _ = fmt.Fprint(w, `{}`)
+	}, func(o *api.Options) {
+		o.Trace = func(method, path string, status int, took time.Duration) {
+			lines = append(lines, fmt.Sprintf("%s %s %d %v", method, path, status, took > 0))
+		}
+	})
+	_, err := client.ExportRules(t.Context(), []string{"a"})
+	if err != nil {
+		t.Error(err)
+	}
+	_, err = client.CreateKey(t.Context(), api.NewKey{Name: "a"})
+	refusal(t, err)
+	if diff := cmp.Diff([]string{"GET /api/v1/export?set=a 200 true", "POST /api/v1/keys 0 true"}, lines); diff != "" {
+		t.Errorf("trace (-want +got):\n%s", diff)
+	}
+}

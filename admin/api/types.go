@@ -1,0 +1,233 @@
+// Package api holds the wire types of the admin API and its Go client. It is
+// all that the commands and the consoles know of a gateway.
+package api
+
+import "time"
+
+// List is the shape of every list: {"items": […]}.
+type List[T any] struct {
+	Items []T `json:"items"`
+}
+
+// Key is a gateway key as it is shown. The secret is in none of its fields.
+type Key struct {
+	ID        string            `json:"id"`
+	Name      string            `json:"name"`
+	Tags      map[string]string `json:"tags,omitempty"`
+	State     string            `json:"state" enum:"active,revoked,expired"`
+	Last4     string            `json:"last4"`
+	CreatedAt time.Time         `json:"created_at"`
+	ExpiresAt *time.Time        `json:"expires_at,omitempty"`
+	RevokedAt *time.Time        `json:"revoked_at,omitempty"`
+}
+
+// NewKey asks for a key.
+type NewKey struct {
+	Name      string            `json:"name"`
+	Tags      map[string]string `json:"tags,omitempty"`
+	ExpiresAt *time.Time        `json:"expires_at,omitempty"`
+}
+
+// CreatedKey is the answer to NewKey, and the only time the secret is seen.
+type CreatedKey struct {
+	Key
+	Secret string `json:"secret"`
+}
+
+// Upstream is an upstream as it is shown.
+type Upstream struct {
+	ID          string       `json:"id"`
+	Name        string       `json:"name"`
+	Provider    string       `json:"provider"`
+	URL         string       `json:"url"`
+	Auth        string       `json:"auth,omitempty"`
+	Wires       []string     `json:"wires,omitempty"`
+	Models      []string     `json:"models,omitempty"`
+	Timeouts    *Timeouts    `json:"timeouts,omitempty"`
+	MaxIdle     int          `json:"max_idle,omitempty"`
+	IdleTimeout string       `json:"idle_timeout,omitempty"` // a Go duration
+	Enabled     bool         `json:"enabled"`
+	Credentials []Credential `json:"credentials"`
+	CreatedAt   time.Time    `json:"created_at"`
+}
+
+// Timeouts are Go durations such as "30s"; empty leaves the default.
+type Timeouts struct {
+	Connect        string `json:"connect,omitempty"`
+	ResponseHeader string `json:"response_header,omitempty"`
+	FirstToken     string `json:"first_token,omitempty"`
+	Idle           string `json:"idle,omitempty"`
+	Total          string `json:"total,omitempty"`
+}
+
+// Credential is a credential as it is shown: where it stands, its last four
+// characters, and whether this node could read it.
+type Credential struct {
+	ID        string    `json:"id"`
+	Name      string    `json:"name"`
+	Reference string    `json:"reference,omitempty"` // env:NAME or file:PATH; empty where the gateway keeps it sealed
+	Last4     string    `json:"last4,omitempty"`
+	Usable    bool      `json:"usable"`
+	Problem   string    `json:"problem,omitempty"`
+	Enabled   bool      `json:"enabled"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+// NewUpstream asks for an upstream.
+type NewUpstream struct {
+	Name        string         `json:"name"`
+	Provider    string         `json:"provider"`
+	URL         string         `json:"url,omitempty"` // empty: the provider's own, where it has one
+	Auth        string         `json:"auth,omitempty"`
+	Wires       []string       `json:"wires,omitempty"`
+	Models      []string       `json:"models,omitempty"`
+	Timeouts    *Timeouts      `json:"timeouts,omitempty"`
+	MaxIdle     int            `json:"max_idle,omitempty"`
+	IdleTimeout string         `json:"idle_timeout,omitempty"`
+	Credential  *NewCredential `json:"credential,omitempty"`
+}
+
+// NewCredential is a reference or a secret, not both.
+type NewCredential struct {
+	Name      string `json:"name,omitempty"` // default: "default"
+	Reference string `json:"reference,omitempty"`
+	Secret    string `json:"secret,omitempty"`
+}
+
+// UpstreamTest is what one look at an upstream found.
+type UpstreamTest struct {
+	OK         bool   `json:"ok"`
+	Method     string `json:"method"`
+	URL        string `json:"url"`
+	Status     int    `json:"status,omitempty"`
+	Models     int    `json:"models,omitempty"` // number of models listed, where it listed any
+	DurationMS int64  `json:"duration_ms"`
+	Error      string `json:"error,omitempty"`
+}
+
+// Rule is one rule as it is shown. Match and Action are the rule's own words.
+type Rule struct {
+	Position    int            `json:"position"` // in the total order, from 1
+	Set         string         `json:"set"`
+	Order       int            `json:"order"`
+	Name        string         `json:"name"`
+	Description string         `json:"description,omitempty"`
+	Enabled     bool           `json:"enabled"`
+	Match       map[string]any `json:"match"`
+	Action      map[string]any `json:"action"`
+	YAML        string         `json:"yaml"` // the rule as export writes it, an item of the list behind rules:
+}
+
+// RuleList is every rule in the total order.
+type RuleList struct {
+	Items    []Rule `json:"items"`
+	Revision int64  `json:"revision"`
+}
+
+// Source is one rules file as it was written.
+type Source struct {
+	Name    string `json:"name"`
+	Content string `json:"content"`
+}
+
+// ApplyRequest asks for sets to become what the files say.
+type ApplyRequest struct {
+	Files      []Source `json:"files"`
+	DryRun     bool     `json:"dry_run,omitempty"`
+	Prune      bool     `json:"prune,omitempty"`
+	IfRevision *int64   `json:"if_revision,omitempty"`
+	Message    string   `json:"message,omitempty" maxLength:"1000"`
+}
+
+// Plan is what an apply does, or would do.
+type Plan struct {
+	Changes   []PlanChange `json:"changes"`
+	Unchanged int          `json:"unchanged"`
+	Warnings  []Problem    `json:"warnings,omitempty"`
+	Applied   bool         `json:"applied"`  // something was stored: false for a dry run, and where nothing changes
+	Revision  int64        `json:"revision"` // the revision in force afterwards
+	TookMS    int64        `json:"took_ms"`
+}
+
+// PlanChange is one rule that an apply adds, changes, moves or deletes.
+type PlanChange struct {
+	Op       string   `json:"op" enum:"add,change,move,delete"`
+	Set      string   `json:"set"`
+	Rule     string   `json:"rule"`
+	Position int      `json:"position,omitempty"` // in its set, from 1; of what will be there
+	Fields   []string `json:"fields,omitempty"`   // "action.model: a → b"
+}
+
+// Problem is one thing wrong with a rules file, or with a field of a request.
+type Problem struct {
+	File       string `json:"file,omitempty"`
+	Line       int    `json:"line,omitempty"`
+	Column     int    `json:"column,omitempty"`
+	Set        string `json:"set,omitempty"`
+	Rule       string `json:"rule,omitempty"`
+	Field      string `json:"field,omitempty"`
+	Message    string `json:"message"`
+	Hint       string `json:"hint,omitempty"`
+	Suggestion string `json:"suggestion,omitempty"` // the known word nearest to one that is not known
+}
+
+// Export is the rules as canonical YAML, one document a set.
+type Export struct {
+	YAML     string `json:"yaml"`
+	Revision int64  `json:"revision"`
+}
+
+// Status is a gateway at a glance.
+type Status struct {
+	Version    string           `json:"version"`
+	Node       string           `json:"node"`
+	PID        int              `json:"pid"`
+	StartedAt  time.Time        `json:"started_at"`
+	Proxy      string           `json:"proxy"` // base URL of the proxy
+	Admin      string           `json:"admin"` // base URL of the admin listener, empty without one
+	Data       string           `json:"data"`
+	Ready      bool             `json:"ready"`
+	Draining   bool             `json:"draining"`
+	InFlight   int64            `json:"in_flight"`
+	Traffic    Traffic          `json:"traffic"`
+	Rules      RulesStatus      `json:"rules"`
+	Upstreams  []UpstreamStatus `json:"upstreams"`
+	Keys       int              `json:"keys"`
+	Store      StoreStatus      `json:"store"`
+	Bus        string           `json:"bus"` // "in-process"
+	ConfigAgeS float64          `json:"config_age_seconds"`
+}
+
+// Traffic is what the node counted since it started.
+type Traffic struct {
+	Requests     int64 `json:"requests"`
+	Errors       int64 `json:"errors"` // answered with 5xx, or cut by the upstream's side
+	InputTokens  int64 `json:"input_tokens"`
+	OutputTokens int64 `json:"output_tokens"`
+}
+
+// RulesStatus counts the rules in force.
+type RulesStatus struct {
+	Enabled   int       `json:"enabled"`
+	Disabled  int       `json:"disabled"`
+	Revision  int64     `json:"revision"`
+	ChangedAt time.Time `json:"changed_at"`
+	ChangedBy string    `json:"changed_by"`
+}
+
+// UpstreamStatus is an upstream and what came of the requests sent to it.
+type UpstreamStatus struct {
+	Name     string `json:"name"`
+	Enabled  bool   `json:"enabled"`
+	Usable   bool   `json:"usable"` // has a credential that can be read, or needs none
+	Requests int64  `json:"requests"`
+	Errors   int64  `json:"errors"`
+}
+
+// StoreStatus is the store and how long it took to answer.
+type StoreStatus struct {
+	Kind      string  `json:"kind"` // "sqlite"
+	OK        bool    `json:"ok"`
+	LatencyMS float64 `json:"latency_ms"`
+	Error     string  `json:"error,omitempty"`
+}

@@ -1,0 +1,20 @@
+// Package admin is the server of the admin API: how does an operator, a command
+// or a console look at a gateway and change it?
+//
+//  1. API gives the handler for the admin socket. Whoever can open the socket is
+//     the gateway's own user, and may do everything. A guard reads the body
+//     within a limit, bounds the call, and keeps panics from the connection.
+//  2. huma decodes and validates (unknown fields are refused) and gives the
+//     OpenAPI document. Its errors are rewritten: they would repeat what was
+//     sent, secrets included.
+//  3. One file a noun (keys, upstreams, credential, rules, apply) checks what
+//     only we can check, and changes the truth in one Store.Change.
+//  4. A refusal is a value up to the one mapping in failure.go, which answers
+//     with problem+json (RFC 9457).
+//
+// Public gives the handler for the admin listener: health, metrics and the
+// OpenAPI document, which need no login. Nothing else answers there.
+//
+// The package does not store, does not carry requests, and does not know the
+// live state of the gateway: Store, Vault and Status are given to it.
+package admin

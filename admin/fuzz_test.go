@@ -1,0 +1,41 @@
+package admin_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/llmgw/llmgw/admin/api"
+)
+
+// FuzzBodies sends any bytes to the operations that read most: the answer is a
+// success or a refusal in our own shape, never the gateway's own failure.
+func FuzzBodies(f *testing.F) {
+	apply, err := json.Marshal(api.ApplyRequest{Files: []api.Source{{Name: "rules.yaml", Content: twoRules}}})
+	must(f, err)
+	f.Add(string(apply))
+	f.Add(`{"name":"up","provider":"generic","url":"http://h","auth":"query:k","timeouts":{"total":"1s"},"credential":{"secret":"abc"}}`)
+	f.Add(`{"name":"up","provider":"azure","url":"http://[::1]:x","credential":{"reference":"env:"}}`)
+	f.Add(`{"name":"key","tags":{"a":"b"},"expires_at":"2030-01-01T00:00:00Z"}`)
+	f.Add(`{"files":[{"name":"a","content":"version: 1\nset: x\nrules: [{name: a, match: {path: {regex: '('}}, action: {}}]"}]}`)
+	f.Add(`[null]`)
+	g := open(f)
+	g.upstreamAt(f, "openai", "http://127.0.0.1:1")
+	f.Fuzz(func(t *testing.T, body string) {
+		for _, path := range []string{"/keys", "/upstreams", "/apply"} {
+			w := httptest.NewRecorder()
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/api/v1"+path, strings.NewReader(body))
+			r.Header.Set("Content-Type", "application/json")
+			g.server.API().ServeHTTP(w, r)
+			if w.Code < 300 {
+				continue
+			}
+			var refusal api.Error
+			if err := json.Unmarshal(w.Body.Bytes(), &refusal); err != nil || w.Code >= 500 || refusal.Status != w.Code || refusal.Code == "" || refusal.Detail == "" {
+				t.Fatalf("%s answers %d %s", path, w.Code, w.Body)
+			}
+		}
+	})
+}

@@ -1,0 +1,92 @@
+package admin
+
+import (
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/llmgw/llmgw/accounts"
+	"github.com/llmgw/llmgw/admin/api"
+	"github.com/llmgw/llmgw/rules"
+)
+
+// providerURL is where a provider answers unless an upstream says otherwise.
+// The others have no address that fits everybody.
+func providerURL(provider accounts.Provider) string {
+	switch provider {
+	case accounts.ProviderOpenAI:
+		return "https://api.openai.com/v1"
+	case accounts.ProviderAnthropic:
+		return "https://api.anthropic.com"
+	case accounts.ProviderGemini:
+		return "https://generativelanguage.googleapis.com"
+	}
+	return ""
+}
+
+// newUpstream makes an upstream of what was asked for, without ID, credential
+// and birthday, and says all that is wrong with it.
+func newUpstream(in *api.NewUpstream) (accounts.Upstream, []api.Problem) {
+	var problems []api.Problem
+	u := accounts.Upstream{
+		Name: in.Name, Provider: accounts.Provider(in.Provider), Auth: accounts.Auth(in.Auth),
+		URL:   strings.TrimRight(strings.TrimSpace(in.URL), "/"),
+		Wires: in.Wires, Models: in.Models, MaxIdle: in.MaxIdle, Enabled: true,
+	}
+	if u.URL == "" {
+		u.URL = providerURL(u.Provider)
+	}
+	if u.URL == "" {
+		problems = append(problems, api.Problem{Field: "url", Message: "is missing; this provider has no address of its own",
+			Hint: "give one: llmgw upstreams create NAME --provider PROVIDER --url https://HOST"})
+	}
+	if u.URL != "" && rules.ForbiddenURL(u.URL) {
+		problems = append(problems, api.Problem{Field: "url", Message: "is a link-local address or a cloud's metadata service, which the gateway never calls"})
+	}
+	duration := func(field, text string) time.Duration {
+		d, problem := readDuration(field, text)
+		problems = append(problems, problem...)
+		return d
+	}
+	if t := in.Timeouts; t != nil {
+		u.Timeouts = accounts.Timeouts{
+			Connect:        duration("timeouts.connect", t.Connect),
+			ResponseHeader: duration("timeouts.response_header", t.ResponseHeader),
+			FirstToken:     duration("timeouts.first_token", t.FirstToken),
+			Idle:           duration("timeouts.idle", t.Idle),
+			Total:          duration("timeouts.total", t.Total),
+		}
+	}
+	u.IdleTimeout = duration("idle_timeout", in.IdleTimeout)
+	if u.MaxIdle < 0 {
+		problems = append(problems, api.Problem{Field: "max_idle", Message: "is negative"})
+	}
+	return u, append(problems, checkUpstream(&u)...)
+}
+
+// checkUpstream gives what accounts finds wrong, but for an address that is
+// missing: newUpstream says that with more sense.
+func checkUpstream(u *accounts.Upstream) []api.Problem {
+	var problems []api.Problem
+	for _, err := range u.Validate() {
+		field, message, _ := strings.Cut(err.Error(), ": ")
+		if field != "url" || u.URL != "" {
+			problems = append(problems, api.Problem{Field: field, Message: message})
+		}
+	}
+	return problems
+}
+
+func readDuration(field, text string) (time.Duration, []api.Problem) {
+	if text == "" {
+		return 0, nil
+	}
+	d, err := time.ParseDuration(text)
+	if err == nil && d < 0 {
+		err = errors.New("negative")
+	}
+	if err != nil {
+		return 0, []api.Problem{{Field: field, Message: "is not a duration such as 30s or 2m"}}
+	}
+	return d, nil
+}

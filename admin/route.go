@@ -1,0 +1,99 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+	"reflect"
+	"regexp"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/llmgw/llmgw/admin/api"
+)
+
+// routes is where operations are registered.
+type routes struct {
+	api    huma.API
+	server *Server
+}
+
+// The inputs that several operations share.
+type (
+	nothing struct{}
+	named   struct {
+		Name string `path:"name" doc:"Name of the object"`
+	}
+	body[T any]      struct{ Body T }
+	namedBody[T any] struct {
+		Name string `path:"name" doc:"Name of the object"`
+		Body T
+	}
+)
+
+type answer[T any] struct{ Body T }
+
+func get[I, T any](r routes, path, summary string, f func(context.Context, *I) (T, error)) {
+	handle(r, http.MethodGet, http.StatusOK, path, summary, f)
+}
+
+func post[I, T any](r routes, path, summary string, f func(context.Context, *I) (T, error)) {
+	handle(r, http.MethodPost, http.StatusOK, path, summary, f)
+}
+
+func create[I, T any](r routes, path, summary string, f func(context.Context, *I) (T, error)) {
+	handle(r, http.MethodPost, http.StatusCreated, path, summary, f)
+}
+
+func put[I, T any](r routes, path, summary string, f func(context.Context, *I) (T, error)) {
+	handle(r, http.MethodPut, http.StatusOK, path, summary, f)
+}
+
+// handle registers an operation that answers with status and a T.
+func handle[I, T any](r routes, method string, status int, path, summary string, f func(context.Context, *I) (T, error)) {
+	huma.Register(r.api, r.operation(method, status, path, summary), func(ctx context.Context, in *I) (*answer[T], error) {
+		out, err := f(ctx, in)
+		if err != nil {
+			return nil, r.server.refuse(err)
+		}
+		return &answer[T]{Body: out}, nil
+	})
+}
+
+// remove registers an operation that deletes and answers 204.
+func remove[I any](r routes, path, summary string, f func(context.Context, *I) error) {
+	huma.Register(r.api, r.operation(http.MethodDelete, http.StatusNoContent, path, summary), func(ctx context.Context, in *I) (*nothing, error) {
+		if err := f(ctx, in); err != nil {
+			return nil, r.server.refuse(err)
+		}
+		return nil, nil
+	})
+}
+
+// operation describes one. The body's limits are those of the guard, which has
+// read it before huma does.
+func (r routes) operation(method string, status int, path, summary string) huma.Operation {
+	noun, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	return huma.Operation{
+		OperationID:     operationID(summary),
+		Method:          method,
+		Path:            "/api/v1" + path,
+		Summary:         summary,
+		Tags:            []string{noun},
+		DefaultStatus:   status,
+		MaxBodyBytes:    -1,
+		BodyReadTimeout: -1,
+		Responses: map[string]*huma.Response{"default": {
+			Description: "Refused",
+			Content: map[string]*huma.MediaType{problemType: {
+				Schema: r.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[api.Error](), true, "Error"),
+			}},
+		}},
+	}
+}
+
+var notWord = regexp.MustCompile(`[^a-z]+`)
+
+func operationID(summary string) string {
+	return notWord.ReplaceAllString(strings.ToLower(summary), "-")
+}

@@ -1,0 +1,142 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"github.com/llmgw/llmgw/accounts"
+	"github.com/llmgw/llmgw/admin/api"
+)
+
+// Options are what a Server needs. All fields without a default must be given.
+type Options struct {
+	Version string // of the program, for the OpenAPI document
+	Store   Store
+	Issuer  func() *accounts.Issuer // asked each time: a restored store may bring another
+	Vault   accounts.Vault
+
+	// Status gives what only the running node knows. The counts of rules and
+	// keys, who changed the rules when, and how the store answers are filled in
+	// by the server; so is the rules' revision where Status leaves it 0.
+	Status func(ctx context.Context) api.Status
+	// Ready says why the node cannot take requests, or nil.
+	Ready    func() error
+	Gatherer prometheus.Gatherer
+
+	// Client sends the requests of upstream tests. Redirects are never followed
+	// and every test is bounded, whatever it says. nil: one that uses no proxy.
+	Client *http.Client
+	Log    zerolog.Logger
+	Now    func() time.Time // nil: time.Now
+}
+
+// Server answers the admin API.
+type Server struct {
+	store    Store
+	issuer   func() *accounts.Issuer
+	vault    accounts.Vault
+	status   func(ctx context.Context) api.Status
+	ready    func() error
+	gatherer prometheus.Gatherer
+	client   *http.Client
+	log      zerolog.Logger
+	now      func() time.Time // to the millisecond, UTC: as it is stored
+
+	api     http.Handler
+	openapi []byte
+}
+
+// New makes a Server. It fails only where the OpenAPI document cannot be
+// written.
+func New(o Options) (*Server, error) {
+	s := &Server{
+		store: o.Store, issuer: o.Issuer, vault: o.Vault, status: o.Status, ready: o.Ready,
+		gatherer: o.Gatherer, client: testClient(o.Client), log: o.Log, now: clock(o.Now),
+	}
+	mux := http.NewServeMux()
+	described := humago.New(mux, describe(o.Version))
+	s.register(described)
+	forget(described)
+
+	var err error
+	if s.openapi, err = json.Marshal(described.OpenAPI()); err != nil {
+		return nil, fmt.Errorf("writing the OpenAPI document: %w", err)
+	}
+	mux.HandleFunc("GET /openapi.json", s.serveOpenAPI)
+	mux.HandleFunc("/", serveNothing)
+	s.api = s.guard(mux)
+	return s, nil
+}
+
+// API is the handler of the admin socket: everything under /api/v1, and the
+// OpenAPI document.
+func (s *Server) API() http.Handler { return s.api }
+
+func clock(now func() time.Time) func() time.Time {
+	if now == nil {
+		now = time.Now
+	}
+	return func() time.Time { return now().UTC().Truncate(time.Millisecond) }
+}
+
+// describe configures huma. Its own pages stay off: the documentation loads
+// from another host, and the OpenAPI handlers fill a cache without a lock.
+func describe(version string) huma.Config {
+	return huma.Config{
+		OpenAPI: &huma.OpenAPI{
+			OpenAPI: "3.1.0",
+			Info:    &huma.Info{Title: "llmgw admin API", Version: version},
+			Components: &huma.Components{
+				Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
+			},
+		},
+		Formats:       map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat},
+		DefaultFormat: "application/json",
+		Transformers:  []huma.Transformer{discreet},
+
+		RejectUnknownQueryParameters: true,
+	}
+}
+
+// forget removes huma's own error from the document: discreet replaces it.
+func forget(described huma.API) {
+	schemas := described.OpenAPI().Components.Schemas.Map()
+	delete(schemas, "ErrorModel")
+	delete(schemas, "ErrorDetail")
+}
+
+func (s *Server) register(a huma.API) {
+	r := routes{api: a, server: s}
+	get(r, "/status", "Show the gateway at a glance", s.showStatus)
+
+	get(r, "/keys", "List keys", s.listKeys)
+	get(r, "/keys/{name}", "Show a key", s.showKey)
+	create(r, "/keys", "Create a key", s.createKey)
+	post(r, "/keys/{name}/revoke", "Revoke a key", s.revokeKey)
+	create(r, "/chat-keys", "Create a one-use key", s.createChatKey)
+
+	get(r, "/upstreams", "List upstreams", s.listUpstreams)
+	get(r, "/upstreams/{name}", "Show an upstream", s.showUpstream)
+	create(r, "/upstreams", "Create an upstream", s.createUpstream)
+	post(r, "/upstreams/{name}/test", "Test an upstream", s.testUpstream)
+	post(r, "/upstreams/{name}/enable", "Enable an upstream", s.enableUpstream)
+	post(r, "/upstreams/{name}/disable", "Disable an upstream", s.disableUpstream)
+	put(r, "/upstreams/{name}/credential", "Set a credential", s.setCredential)
+	remove(r, "/upstreams/{name}", "Delete an upstream", s.deleteUpstream)
+
+	get(r, "/rules", "List rules in their order", s.listRules)
+	get(r, "/rules/{name}", "Show a rule", s.showRule)
+	post(r, "/rules/{name}/enable", "Enable a rule", s.enableRule)
+	post(r, "/rules/{name}/disable", "Disable a rule", s.disableRule)
+	remove(r, "/rules/{name}", "Delete a rule", s.deleteRule)
+	post(r, "/apply", "Apply rules files", s.applyRules)
+	get(r, "/export", "Export rules as YAML", s.exportRules)
+}

@@ -1,0 +1,143 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sort"
+	"time"
+
+	"github.com/llmgw/llmgw/accounts"
+	"github.com/llmgw/llmgw/admin/api"
+)
+
+func (s *Server) listUpstreams(ctx context.Context, _ *nothing) (api.List[api.Upstream], error) {
+	config, err := s.store.Load(ctx)
+	if err != nil {
+		return api.List[api.Upstream]{}, err
+	}
+	list := api.List[api.Upstream]{Items: make([]api.Upstream, 0, len(config.Upstreams))}
+	for i := range config.Upstreams {
+		list.Items = append(list.Items, s.viewUpstream(ctx, &config.Upstreams[i]))
+	}
+	sort.Slice(list.Items, func(i, j int) bool { return list.Items[i].Name < list.Items[j].Name })
+	return list, nil
+}
+
+func (s *Server) showUpstream(ctx context.Context, in *named) (api.Upstream, error) {
+	upstream, err := s.upstream(ctx, in.Name)
+	if err != nil {
+		return api.Upstream{}, err
+	}
+	return s.viewUpstream(ctx, &upstream), nil
+}
+
+func (s *Server) upstream(ctx context.Context, name string) (accounts.Upstream, error) {
+	config, err := s.store.Load(ctx)
+	if err != nil {
+		return accounts.Upstream{}, err
+	}
+	for _, upstream := range config.Upstreams {
+		if upstream.Name == name || upstream.ID == name {
+			return upstream, nil
+		}
+	}
+	return accounts.Upstream{}, noSuch("upstream", name)
+}
+
+func (s *Server) createUpstream(ctx context.Context, in *body[api.NewUpstream]) (api.Upstream, error) {
+	upstream, problems := newUpstream(&in.Body)
+	upstream.ID, upstream.CreatedAt = accounts.NewID("up", s.now()), s.now()
+	if in.Body.Credential != nil {
+		secret, found := s.checkCredential(in.Body.Credential, "credential.")
+		problems = append(problems, found...)
+		if len(problems) == 0 {
+			if err := s.credit(&upstream, in.Body.Credential, secret); err != nil {
+				return api.Upstream{}, err
+			}
+		}
+	}
+	if len(problems) > 0 {
+		return api.Upstream{}, invalid(problems)
+	}
+	_, _, err := s.change(ctx, local("upstream.create"), func(st State) error {
+		switch _, err := st.Upstream(upstream.Name); {
+		case err == nil:
+			return nameTaken("upstream", upstream.Name)
+		case !errors.Is(err, accounts.ErrNotFound):
+			return err
+		}
+		return st.PutUpstream(upstream)
+	})
+	if err != nil {
+		return api.Upstream{}, err
+	}
+	return s.viewUpstream(ctx, &upstream), nil
+}
+
+func (s *Server) enableUpstream(ctx context.Context, in *named) (api.Upstream, error) {
+	return s.switchUpstream(ctx, "upstream.enable", in.Name, true)
+}
+
+func (s *Server) disableUpstream(ctx context.Context, in *named) (api.Upstream, error) {
+	return s.switchUpstream(ctx, "upstream.disable", in.Name, false)
+}
+
+func (s *Server) switchUpstream(ctx context.Context, kind, name string, enabled bool) (api.Upstream, error) {
+	var upstream accounts.Upstream
+	_, _, err := s.change(ctx, local(kind), func(st State) error {
+		var err error
+		if upstream, err = st.Upstream(name); err != nil {
+			return err
+		}
+		if upstream.Enabled == enabled {
+			return errLeave
+		}
+		upstream.Enabled = enabled
+		return st.PutUpstream(upstream)
+	})
+	if err != nil {
+		return api.Upstream{}, found(err, "upstream", name)
+	}
+	return s.viewUpstream(ctx, &upstream), nil
+}
+
+func (s *Server) deleteUpstream(ctx context.Context, in *named) error {
+	_, _, err := s.change(ctx, local("upstream.delete"), func(st State) error {
+		return st.DeleteUpstream(in.Name)
+	})
+	if errors.Is(err, accounts.ErrInUse) {
+		return fail(http.StatusConflict, api.CodeInUse, err.Error(), "change or delete them first: llmgw rules list")
+	}
+	return found(err, "upstream", in.Name)
+}
+
+func (s *Server) viewUpstream(ctx context.Context, u *accounts.Upstream) api.Upstream {
+	view := api.Upstream{
+		ID: u.ID, Name: u.Name, Provider: string(u.Provider), URL: u.URL, Auth: string(u.Auth),
+		Wires: u.Wires, Models: u.Models, Timeouts: viewTimeouts(u.Timeouts),
+		MaxIdle: u.MaxIdle, IdleTimeout: viewDuration(u.IdleTimeout), Enabled: u.Enabled,
+		Credentials: make([]api.Credential, 0, len(u.Credentials)), CreatedAt: u.CreatedAt,
+	}
+	for i := range u.Credentials {
+		view.Credentials = append(view.Credentials, s.viewCredential(ctx, u, &u.Credentials[i]))
+	}
+	return view
+}
+
+func viewTimeouts(t accounts.Timeouts) *api.Timeouts {
+	if t == (accounts.Timeouts{}) {
+		return nil
+	}
+	return &api.Timeouts{
+		Connect: viewDuration(t.Connect), ResponseHeader: viewDuration(t.ResponseHeader),
+		FirstToken: viewDuration(t.FirstToken), Idle: viewDuration(t.Idle), Total: viewDuration(t.Total),
+	}
+}
+
+func viewDuration(d time.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	return d.String()
+}

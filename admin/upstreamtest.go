@@ -1,0 +1,198 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"syscall"
+	"time"
+
+	"github.com/llmgw/llmgw/accounts"
+	"github.com/llmgw/llmgw/admin/api"
+	"github.com/llmgw/llmgw/rules"
+)
+
+// The bounds of a test: below the ten seconds that a command waits, so that
+// the operator sees what the upstream did and not that the gateway is slow.
+const (
+	testLimit     = 8 * time.Second
+	maxModelsText = 8 << 20
+)
+
+// modelsCall is how a provider lists its models.
+type modelsCall struct {
+	path, query string
+	header      map[string]string
+}
+
+func modelsCallOf(provider accounts.Provider) modelsCall {
+	switch provider {
+	case accounts.ProviderAnthropic:
+		return modelsCall{path: "/v1/models", query: "limit=1000", header: map[string]string{"Anthropic-Version": "2023-06-01"}}
+	case accounts.ProviderGemini:
+		return modelsCall{path: "/v1beta/models", query: "pageSize=1000"}
+	case accounts.ProviderAzure:
+		return modelsCall{path: "/openai/v1/models"}
+	}
+	return modelsCall{path: "/v1/models"}
+}
+
+// testClient gives the client of tests: that of the options, or one that goes
+// straight to the upstream.
+func testClient(given *http.Client) *http.Client {
+	dialer := &net.Dialer{Timeout: testLimit, Control: allowed}
+	client := &http.Client{Transport: &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true}}
+	if given != nil {
+		*client = *given
+	}
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return client
+}
+
+// allowed refuses to connect to where nothing may be sent, whatever name led
+// there.
+func allowed(_, address string, _ syscall.RawConn) error {
+	to, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return err
+	}
+	if rules.ForbiddenAddress(to.Addr()) {
+		return errors.New("its address is link-local or a cloud's metadata service, which the gateway never calls")
+	}
+	return nil
+}
+
+// testUpstream asks an upstream for its models. What goes wrong on the way is
+// the answer, not a failure of the call.
+func (s *Server) testUpstream(ctx context.Context, in *named) (api.UpstreamTest, error) {
+	upstream, err := s.upstream(ctx, in.Name)
+	if err != nil {
+		return api.UpstreamTest{}, err
+	}
+	begun := time.Now()
+	test := s.tryUpstream(ctx, &upstream)
+	test.DurationMS = time.Since(begun).Milliseconds()
+	return test, nil
+}
+
+func (s *Server) tryUpstream(ctx context.Context, u *accounts.Upstream) api.UpstreamTest {
+	ctx, cancel := context.WithTimeout(ctx, testLimit)
+	defer cancel()
+	how := modelsCallOf(u.Provider)
+	base, err := url.Parse(u.URL)
+	if err != nil {
+		return api.UpstreamTest{Error: fmt.Sprintf("upstream %q has an address that is no URL", u.Name)}
+	}
+	target := rules.JoinURL(base, how.path, how.query)
+	test := api.UpstreamTest{Method: http.MethodGet, URL: target.String()}
+
+	secret, problem := s.testSecret(ctx, u)
+	if problem != "" {
+		test.Error = problem
+		return test
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)
+	if err != nil {
+		test.Error = fmt.Sprintf("upstream %q has an address that no request can be sent to", u.Name)
+		return test
+	}
+	for name, value := range how.header {
+		request.Header.Set(name, value)
+	}
+	request.URL.RawQuery = u.Authorize(request.Header, request.URL.RawQuery, secret)
+	s.send(request, u, &test)
+	return test
+}
+
+// testSecret reads the first credential that can be read, or says why a test
+// makes no sense.
+func (s *Server) testSecret(ctx context.Context, u *accounts.Upstream) (accounts.Secret, string) {
+	if u.Auth == accounts.AuthNone {
+		return accounts.Secret{}, ""
+	}
+	problem := fmt.Sprintf("upstream %q has no credential; set one: llmgw upstreams credential set %s", u.Name, u.Name)
+	for i := range u.Credentials {
+		if !u.Credentials[i].Enabled {
+			continue
+		}
+		secret, err := s.vault.Read(ctx, u, &u.Credentials[i])
+		switch {
+		case err != nil:
+			problem = err.Error()
+		case u.Placement(secret).Signed:
+			return secret, "requests to bedrock are signed one by one, which this test does not do; send one: llmgw chat --model MODEL hello"
+		default:
+			return secret, ""
+		}
+	}
+	return accounts.Secret{}, problem
+}
+
+func (s *Server) send(request *http.Request, u *accounts.Upstream, test *api.UpstreamTest) {
+	begun := time.Now()
+	response, err := s.client.Do(request)
+	if err != nil {
+		test.Error = unreachable(u, err, time.Since(begun))
+		return
+	}
+	defer func() { _ = response.Body.Close() }()
+	test.Status = response.StatusCode
+	if test.Error = refused(u, response.StatusCode); test.Error != "" {
+		return
+	}
+	text, err := io.ReadAll(io.LimitReader(response.Body, maxModelsText))
+	if err != nil {
+		test.Error = unreachable(u, err, time.Since(begun))
+		return
+	}
+	test.OK, test.Models = true, countModels(text)
+}
+
+// refused says what a status means for whoever set the upstream up; "" for a
+// status that is well. A generic upstream need not list models: it is well as
+// long as it is there and takes the credential.
+func refused(u *accounts.Upstream, status int) string {
+	switch {
+	case status < 300:
+		return ""
+	case status == http.StatusUnauthorized, status == http.StatusForbidden:
+		return fmt.Sprintf("upstream %q refused the credential (%d); set another: llmgw upstreams credential set %s", u.Name, status, u.Name)
+	case u.Provider == accounts.ProviderGeneric && (status == http.StatusNotFound || status == http.StatusMethodNotAllowed):
+		return ""
+	case status < 400:
+		return fmt.Sprintf("upstream %q answered %d, a redirect, which is never followed; check its URL", u.Name, status)
+	case status == http.StatusNotFound:
+		return fmt.Sprintf("upstream %q has nothing at this path (404); check its URL", u.Name)
+	}
+	return fmt.Sprintf("upstream %q answered %d", u.Name, status)
+}
+
+// unreachable says why there was no answer. The error of the client is not
+// shown as it is: it holds the URL, and with it a credential in the query.
+func unreachable(u *accounts.Upstream, err error, took time.Duration) string {
+	var network net.Error
+	if errors.Is(err, context.DeadlineExceeded) || errors.As(err, &network) && network.Timeout() {
+		return fmt.Sprintf("upstream %q did not answer within %s", u.Name, took.Round(10*time.Millisecond))
+	}
+	return fmt.Sprintf("cannot reach upstream %q: %s", u.Name, connectProblem(err))
+}
+
+// countModels counts what a list of models has: "data" with OpenAI and
+// Anthropic, "models" with Gemini. 0 for any other text.
+func countModels(text []byte) int {
+	var list struct {
+		Data   []json.RawMessage `json:"data"`
+		Models []json.RawMessage `json:"models"`
+	}
+	if err := json.Unmarshal(bytes.TrimSpace(text), &list); err != nil {
+		return 0
+	}
+	return max(len(list.Data), len(list.Models))
+}

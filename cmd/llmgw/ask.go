@@ -1,0 +1,192 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"golang.org/x/term"
+
+	"github.com/llmgw/llmgw/accounts"
+)
+
+// canAsk says whether there is a person to ask.
+func (a *app) canAsk(s *settings) bool {
+	return a.inIsTerm && a.errIsTerm && !s.on("no-input")
+}
+
+// confirm asks a question that only y answers with yes.
+func (a *app) confirm(ctx context.Context, question string) (bool, error) {
+	fmt.Fprintf(a.err, "%s [y/N] ", question)
+	line, err := a.readLine(ctx)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return false, fmt.Errorf("reading the answer: %w", err)
+	}
+	answer := strings.ToLower(strings.TrimSpace(line))
+	return answer == "y" || answer == "yes", nil
+}
+
+// mayDestroy asks before something is deleted or revoked. Where nobody can be
+// asked, only --yes will do.
+func (a *app) mayDestroy(ctx context.Context, s *settings, question, what string) error {
+	if a.flag("yes") {
+		return nil
+	}
+	if !a.canAsk(s) {
+		return usage("%s needs --yes where nobody can be asked", what)
+	}
+	yes, err := a.confirm(ctx, question)
+	if err != nil {
+		return err
+	}
+	if !yes {
+		return failed(nil, "cancelled, nothing was changed")
+	}
+	return nil
+}
+
+// readLine reads one line of stdin. The reading itself cannot be interrupted;
+// when ctx ends first it is left to the end of the process.
+func (a *app) readLine(ctx context.Context) (string, error) {
+	type result struct {
+		line string
+		err  error
+	}
+	read := make(chan result, 1)
+	go func() {
+		line, err := bufio.NewReader(a.in).ReadString('\n')
+		read <- result{line, err}
+	}()
+	select {
+	case r := <-read:
+		return r.line, r.err
+	case <-ctx.Done():
+		fmt.Fprintln(a.err)
+		return "", context.Cause(ctx)
+	}
+}
+
+// longestSecret bounds what is read as a credential: service account files are
+// a few KiB.
+const longestSecret = 64 << 10
+
+// readSecret reads a secret from a hidden prompt on a terminal, else all of
+// stdin.
+func (a *app) readSecret(ctx context.Context, s *settings, prompt string) (accounts.Secret, error) {
+	if a.inIsTerm && a.canAsk(s) {
+		return a.promptHidden(ctx, prompt)
+	}
+	return oneSecret(a.in, "stdin")
+}
+
+// promptHidden reads with echo off, and puts the terminal back whatever ends
+// the reading.
+func (a *app) promptHidden(ctx context.Context, prompt string) (accounts.Secret, error) {
+	file, ok := a.in.(*os.File)
+	if !ok {
+		return oneSecret(a.in, "stdin")
+	}
+	fd := int(file.Fd())
+	before, err := term.GetState(fd)
+	if err != nil {
+		return accounts.Secret{}, fmt.Errorf("reading the terminal's state: %w", err)
+	}
+	type result struct {
+		text []byte
+		err  error
+	}
+	read := make(chan result, 1)
+	fmt.Fprintf(a.err, "%s: ", prompt)
+	go func() {
+		text, err := term.ReadPassword(fd)
+		read <- result{text, err}
+	}()
+	defer fmt.Fprintln(a.err)
+	select {
+	case r := <-read:
+		if r.err != nil {
+			return accounts.Secret{}, fmt.Errorf("reading the secret: %w", r.err)
+		}
+		return cleanSecret(string(r.text), "the prompt")
+	case <-ctx.Done():
+		return accounts.Secret{}, errors.Join(context.Cause(ctx), term.Restore(fd, before))
+	}
+}
+
+// oneSecret reads a secret to the end of r.
+func oneSecret(r io.Reader, from string) (accounts.Secret, error) {
+	text, err := io.ReadAll(io.LimitReader(r, longestSecret+1))
+	if err != nil {
+		return accounts.Secret{}, fmt.Errorf("reading the secret from %s: %w", from, err)
+	}
+	if len(text) > longestSecret {
+		return accounts.Secret{}, usage("the secret from %s is longer than %d KiB", from, longestSecret>>10)
+	}
+	return cleanSecret(string(text), from)
+}
+
+// cleanSecret drops the line end that editors and echo leave.
+func cleanSecret(text, from string) (accounts.Secret, error) {
+	text = strings.TrimSpace(text)
+	if text == "" {
+		return accounts.Secret{}, usage("the secret from %s is empty", from)
+	}
+	return accounts.NewSecret(text), nil
+}
+
+// names gives the arguments, with - standing for the lines of stdin.
+func (a *app) names(args []string) ([]string, error) {
+	var names []string
+	for _, arg := range args {
+		if arg != "-" {
+			names = append(names, arg)
+			continue
+		}
+		lines := bufio.NewScanner(a.in)
+		for lines.Scan() {
+			if name := strings.TrimSpace(lines.Text()); name != "" {
+				names = append(names, name)
+			}
+		}
+		if err := lines.Err(); err != nil {
+			return nil, fmt.Errorf("reading names from stdin: %w", err)
+		}
+	}
+	if len(names) == 0 {
+		return nil, usage("no names on stdin")
+	}
+	return names, nil
+}
+
+// forEach does one thing to several objects. Where some fail and some do not,
+// each failure is shown and the exit code is 8.
+func (a *app) forEach(names []string, do func(name string) error) error {
+	var failures []*failure
+	for _, name := range names {
+		if err := do(name); err != nil {
+			f := explain(err)
+			if f.exit == exitUnreachable {
+				return err
+			}
+			failures = append(failures, f)
+		}
+	}
+	switch {
+	case len(failures) == 0:
+		return nil
+	case len(failures) == len(names) && len(names) == 1:
+		return failures[0]
+	}
+	for _, f := range failures {
+		f.write(a.err, a.errStyle())
+	}
+	end := &failure{exit: exitPartly, code: "partly", message: fmt.Sprintf("%d of %d done", len(names)-len(failures), len(names))}
+	if len(failures) == len(names) {
+		end.exit, end.code = failures[0].exit, failures[0].code
+	}
+	return end
+}

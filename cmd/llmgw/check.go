@@ -1,0 +1,104 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+)
+
+// The checks of settings. None repeats what it was given where that could be a
+// secret.
+
+func address(text string) error {
+	_, port, err := net.SplitHostPort(text)
+	if err != nil {
+		return fmt.Errorf("%q is not an address; write HOST:PORT or :PORT", text)
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+		return fmt.Errorf("%q is not a port; ports are 0 to 65535", port)
+	}
+	return nil
+}
+
+func duration(text string) error {
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		return fmt.Errorf("%q is not a duration; write 500ms, 30s or 10m", text)
+	}
+	if d < 0 {
+		return fmt.Errorf("%q is negative", text)
+	}
+	return nil
+}
+
+func size(text string) error {
+	n, err := humanize.ParseBytes(text)
+	if err != nil {
+		return fmt.Errorf("%q is not a size; write 512KiB or 64MiB", text)
+	}
+	if n == 0 || n > math.MaxInt64 {
+		return fmt.Errorf("%q is out of range", text)
+	}
+	return nil
+}
+
+func toggle(text string) error {
+	if _, err := strconv.ParseBool(text); err != nil {
+		return fmt.Errorf("%q is neither true nor false", text)
+	}
+	return nil
+}
+
+func oneOf(words ...string) func(string) error {
+	return func(text string) error {
+		for _, word := range words {
+			if text == word {
+				return nil
+			}
+		}
+		if near := nearest(text, words); near != "" {
+			return fmt.Errorf("%q is unknown; did you mean %q?", text, near)
+		}
+		return fmt.Errorf("%q is unknown; there are %s", text, strings.Join(words, ", "))
+	}
+}
+
+// storeURL takes sqlite://PATH. A Postgres URL holds a password, so the value
+// is not repeated.
+func storeURL(text string) error {
+	scheme, rest, ok := strings.Cut(text, "://")
+	switch {
+	case text == "sqlite":
+		return nil
+	case ok && (scheme == "postgres" || scheme == "postgresql"):
+		return fmt.Errorf("this version keeps everything in SQLite; PostgreSQL is not in it. Write sqlite://PATH, or leave it out")
+	case !ok || scheme != "sqlite":
+		return fmt.Errorf("must be sqlite://PATH")
+	case rest == "":
+		return fmt.Errorf("sqlite:// must be followed by a path")
+	case strings.ContainsAny(rest, "?#"):
+		return fmt.Errorf("sqlite://PATH takes no parameters")
+	}
+	return nil
+}
+
+func serverURL(text string) error {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil:
+		return fmt.Errorf("is not a URL; write unix:///PATH/admin.sock or http://HOST:PORT")
+	case u.User != nil:
+		return fmt.Errorf("must not hold a user or password")
+	case u.Scheme == "unix" && u.Host == "" && u.Path != "":
+		return nil
+	case (u.Scheme == "http" || u.Scheme == "https") && u.Host != "":
+		return nil
+	}
+	return fmt.Errorf("must be unix:///PATH/admin.sock or http://HOST:PORT")
+}

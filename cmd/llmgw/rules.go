@@ -1,0 +1,229 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/llmgw/llmgw/admin/api"
+)
+
+func newRules(a *app) *cobra.Command {
+	c := &cobra.Command{
+		Use: "rules", Aliases: []string{"rule"},
+		Short: "list | get | apply | validate | enable | disable | delete | export",
+	}
+	c.AddCommand(
+		newRulesList(a), newRulesGet(a), newRulesApply(a), newRulesValidate(a),
+		newRulesSwitch(a, "enable", "put a rule in force again", (*api.Client).EnableRule),
+		newRulesSwitch(a, "disable", "keep a rule and take it out of force", (*api.Client).DisableRule),
+		newRulesDelete(a), newRulesExport(a),
+	)
+	return c
+}
+
+func newRulesList(a *app) *cobra.Command {
+	var enabled bool
+	var match string
+	c := &cobra.Command{
+		Use: "list", Aliases: []string{"ls"}, Short: "every rule, in the order in which they are tried", Args: takes(),
+		RunE: a.calls(func(ctx context.Context, t talk, _ []string) error {
+			list, err := t.Rules(ctx)
+			if err != nil {
+				return err
+			}
+			on := 0
+			for _, r := range list.Items {
+				if r.Enabled {
+					on++
+				}
+			}
+			footer := fmt.Sprintf("%d of %d enabled · revision %d", on, len(list.Items), list.Revision)
+			list.Items = slices.DeleteFunc(nonNil(list.Items), func(r api.Rule) bool {
+				return enabled && !r.Enabled || match != "" && !mentions(r, match)
+			})
+			return writeList(ctx, t.output, list.Items, list, ruleColumns(), footer)
+		}),
+	}
+	c.Flags().BoolVar(&enabled, "enabled", false, "leave rules out that are not in force")
+	c.Flags().StringVar(&match, "match", "", "only rules that have this in name, match or action (`TEXT`)")
+	return c
+}
+
+func mentions(r api.Rule, text string) bool {
+	text = strings.ToLower(text)
+	for _, in := range []string{r.Name, r.Set, r.Description, matchText(r.Match), actionText(r.Action)} {
+		if strings.Contains(strings.ToLower(in), text) {
+			return true
+		}
+	}
+	return false
+}
+
+func ruleColumns() []column[api.Rule] {
+	return []column[api.Rule]{
+		{name: "#", text: func(r api.Rule) string { return strconv.Itoa(r.Position) }},
+		{name: "NAME", text: func(r api.Rule) string { return r.Name }},
+		{name: "ON", text: func(r api.Rule) string { return sign(r.Enabled, true) }},
+		{name: "MATCH", text: func(r api.Rule) string { return matchText(r.Match) }},
+		{name: "ACTION", text: func(r api.Rule) string { return actionText(r.Action) }},
+		{name: "SET", wide: true, text: func(r api.Rule) string { return fmt.Sprintf("%s (%d)", r.Set, r.Order) }},
+		{name: "DESCRIPTION", wide: true, text: func(r api.Rule) string { return dash(r.Description) }},
+	}
+}
+
+// matchText writes a match in one line, fields in the order of the rule
+// language: path=/v1/**  model=gpt-*,o*  header x-tier=free.
+func matchText(match map[string]any) string {
+	var parts []string
+	for _, field := range []string{"path", "method", "host", "header", "query", "model", "stream"} {
+		value, ok := match[field]
+		if !ok {
+			continue
+		}
+		named, isMap := value.(map[string]any)
+		if !isMap {
+			parts = append(parts, field+"="+scalarText(value))
+			continue
+		}
+		for _, name := range sorted(named) {
+			parts = append(parts, field+" "+name+"="+scalarText(named[name]))
+		}
+	}
+	if len(parts) == 0 {
+		return "*"
+	}
+	return strings.Join(parts, "  ")
+}
+
+// actionText writes an action in one line: → openai  model=gpt-5-mini.
+func actionText(action map[string]any) string {
+	text := "→ nobody"
+	switch {
+	case action["upstream"] != nil:
+		text = "→ " + scalarText(action["upstream"])
+	case action["target"] != nil:
+		text = "→ " + scalarText(action["target"])
+	case action["respond"] != nil:
+		text = "respond"
+		if respond, ok := action["respond"].(map[string]any); ok && respond["status"] != nil {
+			text += " " + scalarText(respond["status"])
+		}
+	}
+	if model, ok := action["model"]; ok {
+		text += "  model=" + scalarText(model)
+	}
+	for _, field := range []string{"path", "headers", "response_headers"} {
+		if _, ok := action[field]; ok {
+			text += "  +" + field
+		}
+	}
+	return text
+}
+
+func scalarText(value any) string {
+	switch v := value.(type) {
+	case string:
+		return v
+	case []any:
+		all := make([]string, 0, len(v))
+		for _, one := range v {
+			all = append(all, scalarText(one))
+		}
+		return strings.Join(all, ",")
+	case map[string]any:
+		all := make([]string, 0, len(v))
+		for _, name := range sorted(v) {
+			all = append(all, name+":"+scalarText(v[name]))
+		}
+		return strings.Join(all, ",")
+	}
+	return fmt.Sprint(value)
+}
+
+func sorted(m map[string]any) []string {
+	names := make([]string, 0, len(m))
+	for name := range m {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+func newRulesGet(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "get NAME…", Short: "one rule or several, as YAML", Args: takesSome("NAME"),
+		RunE: a.calls(func(ctx context.Context, t talk, args []string) error {
+			return getEach(ctx, a, t, args, t.Rule, func(w io.Writer, r api.Rule) {
+				state := ""
+				if !r.Enabled {
+					state = ", not in force"
+				}
+				fmt.Fprintf(w, "# position %d, set %s (order %d)%s\n%s", r.Position, r.Set, r.Order, state, ended(r.YAML))
+			})
+		}),
+	}
+}
+
+// ended gives text that ends its last line.
+func ended(text string) string { return strings.TrimRight(text, "\n") + "\n" }
+
+func newRulesSwitch(a *app, verb, short string, do func(*api.Client, context.Context, string) (api.Rule, error)) *cobra.Command {
+	return &cobra.Command{
+		Use: verb + " NAME…", Short: short, Args: takesSome("NAME"),
+		RunE: a.calls(func(ctx context.Context, t talk, args []string) error {
+			names, err := a.names(args)
+			if err != nil {
+				return err
+			}
+			return a.forEach(names, func(name string) error {
+				r, err := do(t.Client, ctx, name)
+				if err == nil {
+					a.note("%sd rule %s", verb, r.Name)
+				}
+				return t.explain(err)
+			})
+		}),
+	}
+}
+
+func newRulesDelete(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "delete NAME…", Aliases: []string{"rm"}, Short: "remove a rule", Args: takesSome("NAME"),
+		RunE: a.calls(func(ctx context.Context, t talk, args []string) error {
+			names, err := a.destroyable(ctx, t, args, "delete rule", "rules delete")
+			if err != nil {
+				return err
+			}
+			return a.forEach(names, func(name string) error {
+				err := t.DeleteRule(ctx, name)
+				if err == nil {
+					a.note("deleted rule %s", name)
+				}
+				return t.explain(err)
+			})
+		}),
+	}
+}
+
+func newRulesExport(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "export [SET…]", Short: "the rules as YAML, one document a set; apply reads it back",
+		RunE: a.calls(func(ctx context.Context, t talk, args []string) error {
+			export, err := t.ExportRules(ctx, args)
+			if err != nil {
+				return err
+			}
+			if t.output.isTable() {
+				_, err = io.WriteString(a.out, ended(export.YAML))
+				return err
+			}
+			return t.output.value(ctx, export)
+		}),
+	}
+}

@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/llmgw/llmgw/accounts"
+	"github.com/llmgw/llmgw/admin"
+	"github.com/llmgw/llmgw/admin/api"
+	"github.com/llmgw/llmgw/proxy/mock"
+	"github.com/llmgw/llmgw/store"
+)
+
+// mockHost is the host of the upstream mock's URL. It exists in this process
+// only; see proxy.Options.Local.
+const mockHost = "mock.llmgw.internal"
+
+// adminStore is the store as package admin wants to see it: the State that a
+// change works on is an interface there.
+type adminStore struct{ *store.Store }
+
+func (s adminStore) Change(ctx context.Context, m accounts.Meta, f func(admin.State) error) (accounts.Change, error) {
+	return s.Store.Change(ctx, m, func(st *store.State) error { return f(st) })
+}
+
+// startMock serves the built-in mock on a loopback port that nobody needs to
+// know.
+func (n *node) startMock(ctx context.Context) error {
+	if n.settings.on("no-mock") {
+		return nil
+	}
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return failed(err, "cannot listen for the built-in mock: %s", reason(err))
+	}
+	n.local = map[string]string{mockHost + ":80": l.Addr().String()}
+	n.serveHTTP("mock", mock.NewServer(mock.Options{}), l)
+	return nil
+}
+
+// startSocket opens the admin API to whoever may open the socket.
+func (n *node) startSocket(ctx context.Context) error {
+	server, err := admin.New(admin.Options{
+		Version: version, Store: adminStore{n.store}, Issuer: n.store.Issuer, Vault: n.vault,
+		Status: n.status, Ready: n.proxy.Ready, Gatherer: n.registry, Client: n.testClient(), Log: n.log,
+	})
+	if err != nil {
+		return err
+	}
+	n.admin = server
+	l, err := listenSocket(ctx, n.data)
+	if err != nil {
+		return err
+	}
+	n.onClose(func() error { return removeSocket(n.data) })
+	n.serveHTTP("admin socket", adminServer(server.API()), l)
+	return nil
+}
+
+func (n *node) startAdmin(ctx context.Context) (err error) {
+	n.adminListener, err = n.startPublic(ctx, "admin-listen")
+	return err
+}
+
+func (n *node) startMetrics(ctx context.Context) error {
+	if n.settings.text("metrics-listen") == "" {
+		return nil
+	}
+	_, err := n.startPublic(ctx, "metrics-listen")
+	return err
+}
+
+// startPublic serves what needs no login: metrics and health.
+func (n *node) startPublic(ctx context.Context, name string) (net.Listener, error) {
+	l, err := n.listen(ctx, name, n.settings.text(name))
+	if err != nil {
+		return nil, err
+	}
+	n.serveHTTP(name, adminServer(n.admin.Public()), l)
+	return l, nil
+}
+
+func adminServer(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       time.Minute,
+		WriteTimeout:      2 * time.Minute, // an upstream test takes its time
+		IdleTimeout:       2 * time.Minute,
+	}
+}
+
+// testClient sends the requests of upstream tests, to the built-in mock too.
+func (n *node) testClient() *http.Client {
+	dialer := &net.Dialer{Timeout: 5 * time.Second}
+	t := &http.Transport{
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			if local, ok := n.local[address]; ok {
+				address = local
+			}
+			return dialer.DialContext(ctx, network, address)
+		},
+		TLSHandshakeTimeout: 5 * time.Second,
+		DisableKeepAlives:   true,
+		ForceAttemptHTTP2:   true,
+	}
+	return &http.Client{Transport: t}
+}
+
+func (n *node) register(c prometheus.Collector) error {
+	if err := n.registry.Register(c); err != nil {
+		return fmt.Errorf("registering metrics: %w", err)
+	}
+	return nil
+}
+
+// registerBuild adds what every Go program tells, and which one this is.
+func (n *node) registerBuild() error {
+	b := binary()
+	info := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "llmgw_build_info", Help: "Which binary this is; always 1.",
+		ConstLabels: prometheus.Labels{"version": b.Version, "commit": b.Commit, "go": b.Go},
+	}, func() float64 { return 1 })
+	for _, c := range []prometheus.Collector{
+		info, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	} {
+		if err := n.register(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// status is what only the running node knows of itself.
+func (n *node) status(context.Context) api.Status {
+	total := n.proxy.Totals()
+	ready := n.proxy.Ready()
+	_, revision := n.store.Applied()
+	s := api.Status{
+		Version: version, Node: nodeName(), PID: os.Getpid(), StartedAt: n.begun.UTC(),
+		Proxy: n.proxyURL(), Data: n.data,
+		Ready: ready == nil && n.listener != nil, Draining: n.draining.Load(), InFlight: total.InFlight,
+		Traffic: api.Traffic{
+			Requests: total.Requests, Errors: total.Errors,
+			InputTokens: total.InputTokens, OutputTokens: total.OutputTokens,
+		},
+		Rules: api.RulesStatus{Revision: revision},
+		Store: api.StoreStatus{Kind: "sqlite"}, Bus: "in-process", ConfigAgeS: n.store.Age().Seconds(),
+	}
+	if n.adminListener != nil {
+		s.Admin = "http://" + reachable(n.adminListener.Addr().String())
+	}
+	for _, u := range n.proxy.Upstreams() {
+		s.Upstreams = append(s.Upstreams, api.UpstreamStatus{
+			Name: u.Name, Enabled: u.Enabled, Usable: u.Problem == nil, Requests: u.Requests, Errors: u.Errors,
+		})
+	}
+	return s
+}
+
+// proxyURL is the proxy's address as seen from this machine. Before it is
+// bound it is the one that was asked for.
+func (n *node) proxyURL() string {
+	if n.listener == nil {
+		return localURL(n.settings)
+	}
+	scheme := "http"
+	if n.settings.text("tls-cert") != "" {
+		scheme = "https"
+	}
+	return scheme + "://" + reachable(n.listener.Addr().String())
+}
