@@ -96,9 +96,11 @@ cross: ## build for the other systems of a release
 	done
 
 .PHONY: lint
-lint: $(TOOLS)/golangci-lint ## golangci-lint
+lint: $(TOOLS)/golangci-lint $(TOOLS)/deadcode ## golangci-lint, and functions that nothing reaches
 	$(TOOLS)/golangci-lint config verify
 	$(TOOLS)/golangci-lint run ./...
+	@dead=$$($(TOOLS)/deadcode -test ./...) || exit 1; \
+	if [ -n "$$dead" ]; then echo "nothing reaches these:"; echo "$$dead"; exit 1; fi
 
 .PHONY: layers
 layers: ## who imports whom, and that README, CI and Dockerfiles agree with the code

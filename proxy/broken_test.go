@@ -273,7 +273,7 @@ func TestALinkLocalAddressIsRefusedWhenDialled(t *testing.T) {
 		"169.254.169.254:80": true, "[fe80::1]:80": true, "[::ffff:169.254.1.1]:80": true, "[fd00:ec2::254]:80": true,
 		"127.0.0.1:80": false, "10.0.0.1:80": false, "[::1]:80": false, "8.8.8.8:443": false,
 	} {
-		if got := errors.Is(refuseMetadata("tcp", address, nil), errForbiddenAddress); got != forbidden {
+		if got := errors.Is(RefuseForbidden("tcp", address, nil), errForbiddenAddress); got != forbidden {
 			t.Errorf("%s: forbidden %v", address, got)
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/llmgw/llmgw/accounts"
+	"github.com/llmgw/llmgw/rules"
 )
 
 // attempt is one request to an upstream. What the caller fills in stands
@@ -95,7 +96,7 @@ func (t *transport) closeIdle() { t.http.CloseIdleConnections() }
 // dialer connects within a bound, to this process's own listeners where local
 // says so, and never to where a cloud keeps the credentials of its machines.
 func dialer(connect time.Duration, local map[string]string) func(ctx context.Context, network, address string) (net.Conn, error) {
-	d := &net.Dialer{Timeout: connect, KeepAlive: 30 * time.Second, Control: refuseMetadata}
+	d := &net.Dialer{Timeout: connect, KeepAlive: 30 * time.Second, Control: RefuseForbidden}
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		if own, ok := local[address]; ok {
 			address = own
@@ -111,22 +112,18 @@ func dialer(connect time.Duration, local map[string]string) func(ctx context.Con
 // errForbiddenAddress: the name leads to an address that no request may go to.
 var errForbiddenAddress = errors.New("address is link-local")
 
-// refuseMetadata looks at the resolved address, so that no name can lead where
-// a URL may not: link-local addresses, among them the metadata services of the
-// clouds (RFC 3927, RFC 4291 section 2.5.6).
-func refuseMetadata(_, address string, _ syscall.RawConn) error {
+// RefuseForbidden is a net.Dialer's Control that looks at the resolved address,
+// so that no name can lead where a URL may not; see rules.ForbiddenAddress.
+func RefuseForbidden(_, address string, _ syscall.RawConn) error {
 	parsed, err := netip.ParseAddrPort(address)
 	if err != nil {
 		return fmt.Errorf("dialling: %w", err)
 	}
-	ip := parsed.Addr().Unmap()
-	if ip.IsLinkLocalUnicast() || ip.IsLinkLocalMulticast() || ip == awsMetadataIPv6 {
+	if rules.ForbiddenAddress(parsed.Addr()) {
 		return errForbiddenAddress
 	}
 	return nil
 }
-
-var awsMetadataIPv6 = netip.MustParseAddr("fd00:ec2::254")
 
 // countingConn counts what was written, to know whether an upstream can have
 // seen anything of a request.

@@ -150,12 +150,14 @@ func unknownCommand(c *cobra.Command, args []string) *failure {
 	if called := c.CalledAs(); c.HasParent() && called != "" {
 		typed = called + " " + args[0]
 	}
-	meant := suggest(c.Root(), typed)
-	if meant == "" && !c.HasParent() && len(args) > 1 {
-		meant = suggest(c.Root(), typed+" "+args[1])
-		if meant != "" {
+	meant := ""
+	if !c.HasParent() && len(args) > 1 {
+		if meant = suggest(c.Root(), typed+" "+args[1]); meant != "" {
 			typed += " " + args[1]
 		}
+	}
+	if meant == "" {
+		meant = suggest(c.Root(), typed)
 	}
 	if meant != "" {
 		return usage("unknown command %q; did you mean %q?", typed, meant)

@@ -77,11 +77,11 @@ func ruleColumns() []column[api.Rule] {
 	}
 }
 
-// matchText writes a match in one line, fields in the order of the rule
-// language: path=/v1/**  model=gpt-*,o*  header x-tier=free.
+// matchText writes a match in one line, fields what people look for first:
+// model=gpt-*,o*  path=/v1/**  header x-tier=free.
 func matchText(match map[string]any) string {
 	var parts []string
-	for _, field := range []string{"path", "method", "host", "header", "query", "model", "stream"} {
+	for _, field := range []string{"model", "path", "method", "host", "header", "query", "stream"} {
 		value, ok := match[field]
 		if !ok {
 			continue
