@@ -9,7 +9,7 @@ func ValidName(name string) bool {
 	if len(name) == 0 || len(name) > 63 {
 		return false
 	}
-	for i := 0; i < len(name); i++ {
+	for i := range len(name) {
 		c := name[i]
 		plain := 'a' <= c && c <= 'z' || '0' <= c && c <= '9'
 		if !plain && (i == 0 || c != '.' && c != '_' && c != '-') {

@@ -53,8 +53,8 @@ func ParseWire(name string) (Wire, bool) {
 // WireNames lists the formats by name, in a fixed order.
 func WireNames() []string { return append([]string(nil), wireNames[1:]...) }
 
-// IsAnthropic, IsGoogle and IsBedrock say whose shapes (of errors, above all)
-// the format has; what is none of these is shaped as OpenAI does.
+// IsAnthropic says whether the format is one of Anthropic's. What is none of
+// Anthropic's, Google's or Bedrock's has errors in OpenAI's shape.
 func (w Wire) IsAnthropic() bool { return strings.HasPrefix(w.String(), "anthropic-") }
 
 // IsGoogle says whether the format is Gemini's.

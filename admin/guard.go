@@ -86,10 +86,11 @@ func (s *Server) caught(w *watched, r *http.Request) {
 	if cause == nil {
 		return
 	}
-	if cause == http.ErrAbortHandler {
+	if err, ok := cause.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		panic(cause)
 	}
-	s.log.Error().Str("method", r.Method).Str("path", r.URL.Path).Str("panic", fmt.Sprint(cause)).
+	// The panic's value may hold anything; its type and place are enough.
+	s.log.Error().Str("method", r.Method).Str("path", r.URL.Path).Str("panic", fmt.Sprintf("%T", cause)).
 		Bytes("stack", debug.Stack()).Msg("admin call panicked")
 	if w.status == 0 {
 		internal().write(w)

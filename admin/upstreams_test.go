@@ -117,9 +117,9 @@ func TestACredentialIsSealedAndReplacedByName(t *testing.T) {
 	_, err := g.CreateUpstream(t.Context(), api.NewUpstream{Name: "openai", Provider: "openai"})
 	must(t, err)
 
-	up, err := g.SetCredential(t.Context(), "openai", api.NewCredential{Secret: "sk-proj-first-secret-AAAA\n"})
+	_, err = g.SetCredential(t.Context(), "openai", api.NewCredential{Secret: "sk-proj-first-secret-AAAA\n"})
 	must(t, err)
-	up, err = g.SetCredential(t.Context(), "openai", api.NewCredential{Name: "batch", Reference: "env:OTHER"})
+	up, err := g.SetCredential(t.Context(), "openai", api.NewCredential{Name: "batch", Reference: "env:OTHER"})
 	must(t, err)
 	if len(up.Credentials) != 2 {
 		t.Fatalf("credentials are %+v, want default and batch", up.Credentials)

@@ -42,9 +42,7 @@ func TestADrainLetsAStreamComeToItsEnd(t *testing.T) {
 	g, response, goOn := openStream(t)
 	done := make(chan struct{})
 	go func() { defer close(done); g.server.Drain(context.Background(), 0, 0) }()
-	for g.proxy.Ready() == nil { // says so at once
-		time.Sleep(0)
-	}
+	g.notReady()
 	waitFor(t, refused(t, g.addr))
 	close(goOn)
 	rest, err := io.ReadAll(response.Body)
@@ -62,9 +60,7 @@ func TestADrainCutsWhatIsLeftWithTheProtocolsError(t *testing.T) {
 	ctx, second := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); g.server.Drain(ctx, time.Hour, 0) }()
-	for g.proxy.Ready() == nil {
-		time.Sleep(0)
-	}
+	g.notReady()
 	second() // the second signal
 	rest, err := io.ReadAll(response.Body)
 	if !strings.HasPrefix(string(rest), `data: {"error":{"message":"the gateway is stopping`) || !errors.Is(err, io.ErrUnexpectedEOF) {
@@ -92,9 +88,7 @@ func TestRequestsAreTakenDuringTheDrainsDelay(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); g.server.Drain(ctx, time.Hour, 0) }()
-	for g.proxy.Ready() == nil {
-		time.Sleep(0)
-	}
+	g.notReady()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+g.addr+"/readyz", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -108,6 +102,12 @@ func TestRequestsAreTakenDuringTheDrainsDelay(t *testing.T) {
 	}
 	cancel()
 	waitFor(t, done)
+}
+
+// notReady waits until the gateway says that it is draining.
+func (g *gateway) notReady() {
+	g.t.Helper()
+	g.until("not ready", func() bool { return g.proxy.Ready() != nil })
 }
 
 // refused is closed when an address takes no more connections.

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"io"
 	"net"
@@ -167,20 +166,25 @@ func percentiles(all []time.Duration) (p50, p99 time.Duration) {
 	return all[len(all)/2], all[len(all)*99/100]
 }
 
+// until waits for a state.
+func (g *gateway) until(state string, reached func() bool) {
+	g.t.Helper()
+	deadline := time.After(patience)
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for !reached() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			g.t.Fatal("waited in vain: " + state)
+		}
+	}
+}
+
 // inFlight waits until n exchanges are under way.
 func (g *gateway) inFlight(n int64) {
 	g.t.Helper()
-	ctx, cancel := context.WithTimeout(g.t.Context(), patience)
-	defer cancel()
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for g.proxy.Totals().InFlight != n {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			g.t.Fatalf("%d in flight, want %d", g.proxy.Totals().InFlight, n)
-		}
-	}
+	g.until(fmt.Sprintf("%d in flight", n), func() bool { return g.proxy.Totals().InFlight == n })
 }
 
 func (g *gateway) noneInFlight() { g.t.Helper(); g.inFlight(0) }

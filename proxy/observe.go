@@ -165,7 +165,7 @@ func (o *observer) end() {
 // usage gives what the provider has counted so far.
 func (o *observer) usage() accounts.Usage {
 	return accounts.Usage{
-		InputTokens:       o.counts[inputTokens-inputTokens],
+		InputTokens:       o.counts[0],
 		OutputTokens:      o.counts[outputTokens-inputTokens],
 		CachedInputTokens: o.counts[cachedInputTokens-inputTokens],
 		CacheWriteTokens:  o.counts[cacheWriteTokens-inputTokens],

@@ -71,7 +71,7 @@ func bedrockHeaders(header http.Header, counts *[countKinds]accounts.Count) {
 // parseCount reads a number written in digits alone.
 func parseCount(s string) (int64, bool) {
 	var n int64
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		d := int64(s[i]) - '0'
 		if d < 0 || d > 9 || n > (math.MaxInt64-d)/10 {
 			return 0, false

@@ -11,8 +11,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/llmgw/llmgw/accounts"
 	"pgregory.net/rapid"
+
+	"github.com/llmgw/llmgw/accounts"
 )
 
 // madeUpRounds × 100 scripts are tried for each format.

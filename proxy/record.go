@@ -17,9 +17,7 @@ type record struct {
 	bodyRead   time.Duration // the request's body was there
 	dispatched time.Duration // the request was given to the transport
 	header     time.Duration // the answer's head was there
-	firstByte  time.Duration // the first bytes of the body went to the client
 	firstToken time.Duration // the first output went to the client
-	lastByte   time.Duration // the last bytes went to the client
 	duration   time.Duration
 
 	requestBytes  int64

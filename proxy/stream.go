@@ -37,7 +37,7 @@ func (x *exchange) stream(a *answer) *failure {
 	buf := relayPool.Get().(*[relayBytes]byte)
 	defer relayPool.Put(buf)
 	n, err := x.firstRead(a, buf[:])
-	if n == 0 && err != nil && err != io.EOF && !x.headSent {
+	if n == 0 && err != nil && !errors.Is(err, io.EOF) && !x.headSent {
 		return x.failedBeforeBody(err)
 	}
 	for {
@@ -170,7 +170,7 @@ func (x *exchange) lostWhileStreaming(err error) endReason {
 // bodyEnded ends the exchange after the last byte of the body, or after what
 // came instead of it.
 func (x *exchange) bodyEnded(a *answer, err error) {
-	if !errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+	if !errors.Is(err, io.EOF) {
 		x.bodyBroke(err)
 		return
 	}

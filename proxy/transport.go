@@ -148,7 +148,7 @@ func (t *transport) do(ctx context.Context, a *attempt) (*answer, error) {
 		ContentLength: int64(len(a.body)),
 	}).WithContext(httptrace.WithClientTrace(ctx, trace))
 	a.setBody(request, sent)
-	response, err := t.http.RoundTrip(request)
+	response, err := t.http.RoundTrip(request) //nolint:bodyclose // the answer has it; see answer.close
 	if err != nil {
 		return nil, err
 	}

@@ -63,7 +63,7 @@ func readJSON(decoder *json.Decoder, depth int) (*yaml.Node, error) {
 		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: t}, nil
 	case json.Number:
 		if _, err := strconv.Atoi(t.String()); err != nil {
-			return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!float", Value: t.String()}, nil
+			return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!float", Value: t.String()}, nil //nolint:nilerr // what is no integer is a float
 		}
 		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!int", Value: t.String()}, nil
 	case bool:

@@ -20,8 +20,8 @@ type field struct {
 // it is no mapping. what names a field in messages, and list begins the hint
 // that names them all.
 func (d *decoder) object(path string, n *yaml.Node, what, list string, fields ...field) map[string]bool {
-	seen, ok := map[string]bool{}, false
-	ok = d.pairs(path, n, func(key *yaml.Node, value *yaml.Node) {
+	seen := map[string]bool{}
+	ok := d.pairs(path, n, func(key *yaml.Node, value *yaml.Node) {
 		inner := join(path, key.Value)
 		for _, f := range fields {
 			if f.name == key.Value {

@@ -156,7 +156,7 @@ func readPartHeader(head string) (part, bool) {
 
 // isFieldName takes what forms have, not all that RFC 5322 would allow.
 func isFieldName(name string) bool {
-	for i := 0; i < len(name); i++ {
+	for i := range len(name) {
 		c := name[i]
 		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-') {
 			return false

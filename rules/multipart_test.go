@@ -10,8 +10,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/llmgw/llmgw/rules"
 	"pgregory.net/rapid"
+
+	"github.com/llmgw/llmgw/rules"
 )
 
 const formType = "multipart/form-data; boundary=XbX"

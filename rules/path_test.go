@@ -6,8 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/llmgw/llmgw/rules"
 	"pgregory.net/rapid"
+
+	"github.com/llmgw/llmgw/rules"
 )
 
 func TestCanonicalPathKeepsOrRespells(t *testing.T) {

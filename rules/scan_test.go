@@ -12,8 +12,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
-	"github.com/llmgw/llmgw/rules"
 	"pgregory.net/rapid"
+
+	"github.com/llmgw/llmgw/rules"
 )
 
 var onlyFound = cmpopts.IgnoreUnexported(rules.Body{})

@@ -50,7 +50,7 @@ func (s *scanner) begin() step {
 	if s.at == len(s.text) {
 		return malformed
 	}
-	ok := false
+	var ok bool
 	switch s.text[s.at] {
 	case '"':
 		ok = s.str()

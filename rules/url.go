@@ -23,7 +23,7 @@ func JoinURL(base *url.URL, path, rawQuery string) *url.URL {
 }
 
 func joinPath(base, path string) string {
-	for i := 0; i < len(base); i++ {
+	for i := range len(base) {
 		if base[i] == '/' && beginsWith(path, base[i:]) {
 			return base[:i] + path
 		}

@@ -7,8 +7,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/llmgw/llmgw/rules"
 	"pgregory.net/rapid"
+
+	"github.com/llmgw/llmgw/rules"
 )
 
 func parseURL(t testing.TB, text string) *url.URL {

@@ -93,7 +93,7 @@ func (p PathRead) WithModel(path, model string) string {
 	}
 	out := make([]byte, 0, len(path)+len(model))
 	out = append(out, path[:p.modelStart]...)
-	for i := 0; i < len(model); i++ {
+	for i := range len(model) {
 		if model[i] == '@' {
 			out = append(out, '@')
 			continue

@@ -6,9 +6,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"pgregory.net/rapid"
+
 	"github.com/llmgw/llmgw/accounts"
 	"github.com/llmgw/llmgw/rules"
-	"pgregory.net/rapid"
 )
 
 var onlyExported = cmpopts.IgnoreUnexported(rules.PathRead{})

@@ -50,13 +50,12 @@ type reading struct {
 
 // asker is somebody who asked, and what must not be older in his answer.
 type asker struct {
-	key      int
-	era      int64
-	heard    int64
-	done     chan struct{}
-	who      *accounts.Identity
-	err      error
-	finished bool
+	key   int
+	era   int64
+	heard int64
+	done  chan struct{}
+	who   *accounts.Identity
+	err   error
 }
 
 const simulatedKeys = 3

@@ -6,6 +6,9 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"github.com/llmgw/llmgw/accounts"
+	"github.com/llmgw/llmgw/rules"
 )
 
 // announce says that the gateway is ready: to a person what to do next, to
@@ -13,28 +16,33 @@ import (
 func (n *node) announce(ctx context.Context) error {
 	took := time.Since(n.begun)
 	if !n.app.outIsTerm {
-		n.log.Info().Str("proxy", n.listener.Addr().String()).Str("admin", n.adminListener.Addr().String()).
-			Str("data", n.data).Str("store", "sqlite").Int64("ms", took.Milliseconds()).Msg("ready")
+		line := n.log.Info().Str("proxy", n.listener.Addr().String()).Str("admin", hostOf(told(&n.adminURL))).
+			Str("data", n.data).Str("store", "sqlite")
+		if n.metricsAt != "" {
+			line.Str("metrics", n.metricsAt)
+		}
+		line.Int64("ms", took.Milliseconds()).Msg("ready")
 		return nil
 	}
-	var b strings.Builder
-	if n.first.key.IsZero() {
-		if err := n.writeAgain(ctx, &b, took); err != nil {
-			return err
-		}
-	} else {
-		n.writeFirst(&b, took)
-	}
-	_, err := io.WriteString(n.app.out, n.app.outStyle().plain(b.String()))
-	return err
-}
-
-// writeAgain is what every start but the first says: four lines.
-func (n *node) writeAgain(ctx context.Context, w io.Writer, took time.Duration) error {
 	config, err := n.store.Load(ctx)
 	if err != nil {
 		return err
 	}
+	var b strings.Builder
+	if n.firstKey.IsZero() {
+		err = n.writeAgain(ctx, &b, config, took)
+	} else {
+		n.writeFirst(&b, config, took)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(n.app.out, n.app.outStyle().plain(b.String()))
+	return err
+}
+
+// writeAgain is what every start but the first says: four lines.
+func (n *node) writeAgain(ctx context.Context, w io.Writer, config rules.Config, took time.Duration) error {
 	keys, err := n.store.Keys(ctx)
 	if err != nil {
 		return err
@@ -50,24 +58,25 @@ func (n *node) writeAgain(ctx context.Context, w io.Writer, took time.Duration) 
 }
 
 func (n *node) writePlaces(w io.Writer) {
-	fmt.Fprintf(w, "  proxy     %-25s point your clients here\n", n.proxyURL())
-	fmt.Fprintf(w, "  admin     %-25s /metrics, /healthz, /readyz\n", "http://"+reachable(n.adminListener.Addr().String()))
+	fmt.Fprintf(w, "  proxy     %-25s point your clients here\n", told(&n.proxyURL))
+	fmt.Fprintf(w, "  admin     %-25s /metrics, /healthz, /readyz\n", told(&n.adminURL))
 	fmt.Fprintf(w, "  data      %-25s SQLite; nothing else to install\n", shortPath(n.data))
 }
 
 // writeFirst is the only place where the first key is ever shown.
-func (n *node) writeFirst(w io.Writer, took time.Duration) {
+func (n *node) writeFirst(w io.Writer, config rules.Config, took time.Duration) {
 	fmt.Fprintf(w, "llmgw %s\n\n", version)
 	n.writePlaces(w)
 	fmt.Fprint(w, "\n  upstreams\n")
-	for _, u := range n.first.upstreams {
-		line := fmt.Sprintf("    %-10s %-35s %s", u.name, u.said, shownModels(u))
+	for i := range config.Upstreams {
+		u := &config.Upstreams[i]
+		line := fmt.Sprintf("    %-10s %-35s %s", u.Name, n.whence(u), shownModels(config, u))
 		fmt.Fprintln(w, strings.TrimRight(line, " "))
 	}
-	if len(n.first.upstreams) < 2 && !n.settings.on("no-detect") {
+	if len(config.Upstreams) < 2 && !n.settings.on("no-detect") {
 		fmt.Fprint(w, "    (OPENAI_API_KEY, ANTHROPIC_API_KEY and others are picked up when set)\n")
 	}
-	fmt.Fprintf(w, "\n  first start: shown once, store it now\n    api key    %s\n", n.first.key.Reveal())
+	fmt.Fprintf(w, "\n  first start: shown once, store it now\n    api key    %s\n", n.firstKey.Reveal())
 	if !n.settings.on("no-mock") {
 		n.writeTry(w)
 	}
@@ -84,18 +93,38 @@ func (n *node) writeTry(w io.Writer) {
 
     llmgw chat hello         the same without the typing
     llmgw status             what it does now
-`, n.proxyURL(), n.first.key.Reveal())
+`, told(&n.proxyURL), n.firstKey.Reveal())
 }
 
-// shownModels gives the first few names that an upstream is found by.
-func shownModels(u firstUpstream) string {
-	if u.name == "mock" {
-		return ""
+// whence says where an upstream's credential comes from, and how it ends.
+func (n *node) whence(u *accounts.Upstream) string {
+	if u.Auth == accounts.AuthNone || len(u.Credentials) == 0 {
+		return "built in, needs no account"
 	}
-	if len(u.models) > 3 {
-		return strings.Join(u.models[:3], ", ") + ", …"
+	c := &u.Credentials[0]
+	text := "key from " + strings.TrimPrefix(c.Reference, "env:")
+	if secret, err := n.vault.Read(n.ctx, u, c); err == nil && secret.Last4() != "" {
+		text += " (…" + secret.Last4() + ")"
 	}
-	return strings.Join(u.models, ", ")
+	return text
 }
+
+// shownModels gives the first few names that lead to an upstream.
+func shownModels(config rules.Config, u *accounts.Upstream) string {
+	var models []string
+	for _, f := range config.Files {
+		for _, r := range f.Rules {
+			if r.Action.Upstream == u.Name && u.Auth != accounts.AuthNone {
+				models = append(models, r.Match.Model...)
+			}
+		}
+	}
+	if len(models) > 3 {
+		return strings.Join(models[:3], ", ") + ", …"
+	}
+	return strings.Join(models, ", ")
+}
+
+func hostOf(base string) string { return strings.TrimPrefix(base, "http://") }
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }

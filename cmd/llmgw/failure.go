@@ -53,7 +53,7 @@ type failure struct {
 	message   string
 	hint      string
 	requestID string
-	problems  []problem // what is wrong with a file; shown in place of message
+	problems  []problem // what is wrong with a file; see listed
 	cause     error
 }
 
@@ -129,6 +129,9 @@ func explainRefusal(e *api.Error) *failure {
 	if f.message == "" {
 		f.message = e.Title
 	}
+	for _, p := range e.Problems {
+		f.problems = append(f.problems, problem{Problem: p})
+	}
 	switch e.Code {
 	case api.CodeInvalid:
 		f.exit = exitInvalid
@@ -143,22 +146,24 @@ func explainRefusal(e *api.Error) *failure {
 	case api.CodeUnreachable:
 		f.exit = exitUnreachable
 	}
-	if len(e.Problems) > 0 {
+	if f.listed() {
 		f.hint = "" // each problem has its own
-	}
-	for _, p := range e.Problems {
-		f.problems = append(f.problems, problem{Problem: p})
 	}
 	return f
 }
 
+// listed says whether the problems say all that the message does, and where.
+// What apply would delete, say, is told by the message alone.
+func (f *failure) listed() bool { return f.code == api.CodeInvalid && len(f.problems) > 0 }
+
 // write shows the failure to a person.
 func (f *failure) write(w io.Writer, look style) {
-	if len(f.problems) == 0 {
+	if f.listed() {
+		for _, p := range f.problems {
+			p.write(w, look, look.red("error:"))
+		}
+	} else {
 		fmt.Fprintf(w, "%s %s\n", look.red("error:"), f.message)
-	}
-	for _, p := range f.problems {
-		p.write(w, look, look.red("error:"))
 	}
 	if f.hint != "" {
 		fmt.Fprintf(w, "%s %s\n", look.cyan("hint:"), f.hint)

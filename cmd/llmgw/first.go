@@ -2,26 +2,12 @@ package main
 
 import (
 	"context"
-	"os"
-	"strings"
 	"time"
 
 	"github.com/llmgw/llmgw/accounts"
 	"github.com/llmgw/llmgw/rules"
 	"github.com/llmgw/llmgw/store"
 )
-
-// firstStart is what a start put into an empty store.
-type firstStart struct {
-	upstreams []firstUpstream
-	key       accounts.Secret // of the key "default"; zero where it was there
-}
-
-// firstUpstream is one line of the first start's list.
-type firstUpstream struct {
-	name, said string
-	models     []string
-}
 
 // firstKeyName is the key that a first start makes.
 const firstKeyName = "default"
@@ -62,44 +48,37 @@ type builtinUpstream struct {
 	models []string
 }
 
-// firstUpstreams lists what there is to send to, and notes how it is shown.
+// firstUpstreams lists what there is to send to.
 func (n *node) firstUpstreams(now time.Time) []builtinUpstream {
 	var all []builtinUpstream
-	add := func(u accounts.Upstream, said string, models ...string) {
+	add := func(u accounts.Upstream, models ...string) {
 		u.ID, u.Enabled, u.CreatedAt = accounts.NewID("up", now), true, now
 		all = append(all, builtinUpstream{u, models})
-		n.first.upstreams = append(n.first.upstreams, firstUpstream{u.Name, said, models})
 	}
 	if !n.settings.on("no-mock") {
 		add(accounts.Upstream{
 			Name: "mock", Provider: accounts.ProviderGeneric, URL: "http://" + mockHost, Auth: accounts.AuthNone,
-		}, "built in, needs no account", "mock", "mock-*")
+		}, "mock", "mock-*")
 	}
 	if n.settings.on("no-detect") {
 		return all
 	}
 	for _, k := range knownProviders() {
-		variable := k.variable()
-		if variable == "" {
-			continue
+		if variable := k.variable(); variable != "" {
+			add(accounts.Upstream{
+				Name: k.name, Provider: k.provider, URL: k.url,
+				Credentials: []accounts.Credential{{
+					ID: accounts.NewID("cred", now), Name: "default", Reference: "env:" + variable, Enabled: true, CreatedAt: now,
+				}},
+			}, k.models...)
 		}
-		said := "key from " + variable
-		if last := accounts.NewSecret(strings.TrimSpace(os.Getenv(variable))).Last4(); last != "" {
-			said += " (…" + last + ")"
-		}
-		add(accounts.Upstream{
-			Name: k.name, Provider: k.provider, URL: k.url,
-			Credentials: []accounts.Credential{{
-				ID: accounts.NewID("cred", now), Name: "default", Reference: "env:" + variable, Enabled: true, CreatedAt: now,
-			}},
-		}, said, k.models...)
 	}
 	return all
 }
 
-// firstKey makes a key where there never was one. It comes after the proxy's
+// makeFirstKey makes a key where there never was one. It comes after the proxy's
 // port is bound, so that a start that fails on it loses no key that nobody saw.
-func (n *node) firstKey(ctx context.Context) error {
+func (n *node) makeFirstKey(ctx context.Context) error {
 	keys, err := n.store.Keys(ctx)
 	if err != nil || len(keys) > 0 {
 		return err
@@ -114,6 +93,6 @@ func (n *node) firstKey(ctx context.Context) error {
 		Secrets: []accounts.KeySecret{{Hash: accounts.HashKey(secret.Reveal()), Last4: secret.Last4(), CreatedAt: now}},
 	}
 	_, err = n.store.Change(ctx, local("key.create", "first start"), func(st *store.State) error { return st.PutKey(key) })
-	n.first.key = secret
+	n.firstKey = secret
 	return err
 }

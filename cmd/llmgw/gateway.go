@@ -96,6 +96,9 @@ func (a *app) calls(do call) func(*cobra.Command, []string) error {
 			return err
 		}
 		defer g.Close()
+		if a.flag("verbose") {
+			a.note("gateway at %s", g.at)
+		}
 		return g.explain(do(ctx, talk{gateway: g, settings: s, output: o}, args))
 	})
 }

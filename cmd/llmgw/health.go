@@ -118,6 +118,8 @@ func proxyClient(s *settings) (*http.Client, error) {
 		DisableCompression: true,
 		TLSClientConfig:    &tls.Config{MinVersion: tls.VersionTLS12},
 		DialContext:        (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
+
+		ResponseHeaderTimeout: 10 * time.Minute, // more than the gateway gives an upstream
 	}
 	if file := s.text("tls-cert"); file != "" {
 		chain, err := os.ReadFile(file)

@@ -25,6 +25,9 @@ func (n *node) listen(ctx context.Context, setting, at string) (net.Listener, er
 		return nil, failed(err, "cannot listen at %s: %s", at, reason(err)).withHint("choose another: --%s %s", setting, another(at))
 	}
 	if other, ok := n.ownerOf(ctx, at); ok {
+		if wanted := n.settings.text("listen"); other.Proxy == localURL(n.settings) {
+			return nil, usedBy(wanted, other, "listen") // it has both ports; the one that people know is named
+		}
 		return nil, usedBy(at, other, setting)
 	}
 	return nil, failed(err, "%s is already used by another program. Choose another: --%s %s", at, setting, another(at))

@@ -73,7 +73,7 @@ func addGlobalFlags(flags *pflag.FlagSet) {
 	flags.StringSlice("columns", nil, "the columns to show, in this order (`a,b`)")
 	flags.BoolP("yes", "y", false, "do not ask, do it")
 	flags.BoolP("quiet", "q", false, "say nothing but what was asked for")
-	flags.BoolP("verbose", "v", false, "say more")
+	flags.BoolP("verbose", "v", false, "tell which gateway is asked")
 }
 
 // begin remembers the command that was understood, so that settings and

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -48,51 +49,56 @@ func (a *app) applyRules(ctx context.Context, t talk, paths []string, request ap
 		return invalidFiles(d.errors)
 	}
 	request.Files = sources
-	if !request.DryRun && !a.flag("yes") && a.canAsk(t.settings) {
-		agreed, err := a.agreeOnPlan(ctx, t, &request)
-		if err != nil || !agreed {
+	asks := !request.DryRun && !a.flag("yes") && a.canAsk(t.settings)
+	if asks {
+		plan, err := a.agreeOnPlan(ctx, t, &request)
+		if err != nil {
 			return err
+		}
+		if len(plan.Changes) == 0 {
+			return a.showApplied(ctx, t, plan)
 		}
 	}
 	plan, err := t.ApplyRules(ctx, request)
 	if err != nil {
 		return a.withExcerpts(err, sources)
 	}
+	if !asks && t.output.isTable() {
+		a.writePlan(a.out, a.outStyle(), plan)
+	}
 	return a.showApplied(ctx, t, plan)
 }
 
 // agreeOnPlan shows what would be done and asks. What is then applied is what
 // was shown, or nothing: the request is bound to the revision of the plan.
-func (a *app) agreeOnPlan(ctx context.Context, t talk, request *api.ApplyRequest) (bool, error) {
+func (a *app) agreeOnPlan(ctx context.Context, t talk, request *api.ApplyRequest) (api.Plan, error) {
 	dry := *request
 	dry.DryRun = true
 	plan, err := t.ApplyRules(ctx, dry)
 	if err != nil {
-		return false, a.withExcerpts(err, request.Files)
+		return plan, a.withExcerpts(err, request.Files)
 	}
-	a.writePlan(plan)
+	a.writePlan(a.err, a.errStyle(), plan)
 	if len(plan.Changes) == 0 {
-		fmt.Fprintf(a.err, "nothing to do, revision %d\n", plan.Revision)
-		return false, nil
+		return plan, nil
 	}
 	yes, err := a.confirm(ctx, fmt.Sprintf("Apply %s?", plural(len(plan.Changes), "change")))
 	if err != nil {
-		return false, err
+		return plan, err
 	}
 	if !yes {
-		return false, failed(nil, "cancelled, nothing was changed")
+		return plan, failed(nil, "cancelled, nothing was changed")
 	}
 	if request.IfRevision == nil {
 		request.IfRevision = &plan.Revision
 	}
-	return true, nil
+	return plan, nil
 }
 
 func (a *app) showApplied(ctx context.Context, t talk, plan api.Plan) error {
 	if !t.output.isTable() {
 		return t.output.value(ctx, plan)
 	}
-	a.writePlan(plan)
 	switch {
 	case len(plan.Changes) == 0:
 		fmt.Fprintf(a.out, "nothing to do, revision %d\n", plan.Revision)
@@ -105,17 +111,16 @@ func (a *app) showApplied(ctx context.Context, t talk, plan api.Plan) error {
 }
 
 // writePlan prints one line for each rule that changes, its fields aligned.
-func (a *app) writePlan(plan api.Plan) {
-	look := a.outStyle()
+func (a *app) writePlan(w io.Writer, look style, plan api.Plan) {
 	rows := make([][]string, 0, len(plan.Changes))
 	for _, c := range plan.Changes {
 		rows = append(rows, []string{planSign(c.Op) + " " + c.Rule, oneLine(look.plain(planDetail(c)))})
 	}
 	for i, line := range align(rows) {
-		fmt.Fprintln(a.out, paintPlan(look, plan.Changes[i].Op, line))
+		fmt.Fprintln(w, paintPlan(look, plan.Changes[i].Op, line))
 	}
 	if plan.Unchanged > 0 {
-		fmt.Fprintf(a.out, "  %d unchanged\n", plan.Unchanged)
+		fmt.Fprintf(w, "  %d unchanged\n", plan.Unchanged)
 	}
 	warnings := make([]problem, 0, len(plan.Warnings))
 	for _, w := range plan.Warnings {

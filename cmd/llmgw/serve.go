@@ -54,11 +54,13 @@ type node struct {
 	server   *proxy.Server
 	registry *prometheus.Registry
 	admin    *admin.Server
-	first    firstStart // what this start put into an empty store
+	firstKey accounts.Secret // made by this start; zero where there was a key
 
-	listener      net.Listener // of the proxy
-	adminListener net.Listener
-	draining      atomic.Bool
+	listener  net.Listener // of the proxy
+	proxyURL  atomic.Pointer[string]
+	adminURL  atomic.Pointer[string]
+	metricsAt string // where --metrics-listen is answered, if it is
+	draining  atomic.Bool
 
 	ctx     context.Context // ends when a part of the node fails
 	parts   *errgroup.Group
@@ -210,9 +212,10 @@ func (n *node) startProxy(ctx context.Context) error {
 	if n.listener, err = n.listen(ctx, "listen", n.settings.text("listen")); err != nil {
 		return err
 	}
-	if err := n.firstKey(ctx); err != nil {
+	if err := n.makeFirstKey(ctx); err != nil {
 		return errors.Join(err, n.listener.Close())
 	}
+	n.proxyURL.Store(n.urlOf(n.listener))
 	n.server = proxy.NewServer(n.proxy, certificates...)
 	n.parts.Go(func() error { return n.server.Serve(n.listener) })
 	n.onClose(func() error {
@@ -237,6 +240,16 @@ func (n *node) certificates() ([]tls.Certificate, error) {
 		return nil, invalid("reading the certificate: %v", err)
 	}
 	return []tls.Certificate{pair}, nil
+}
+
+// urlOf is the proxy's address as seen from this machine.
+func (n *node) urlOf(l net.Listener) *string {
+	scheme := "http"
+	if n.settings.text("tls-cert") != "" {
+		scheme = "https"
+	}
+	at := scheme + "://" + reachable(l.Addr().String())
+	return &at
 }
 
 func nodeName() string {

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -64,17 +65,26 @@ func (n *node) startSocket(ctx context.Context) error {
 	return nil
 }
 
-func (n *node) startAdmin(ctx context.Context) (err error) {
-	n.adminListener, err = n.startPublic(ctx, "admin-listen")
-	return err
+func (n *node) startAdmin(ctx context.Context) error {
+	l, err := n.startPublic(ctx, "admin-listen")
+	if err != nil {
+		return err
+	}
+	at := "http://" + reachable(l.Addr().String())
+	n.adminURL.Store(&at)
+	return nil
 }
 
 func (n *node) startMetrics(ctx context.Context) error {
 	if n.settings.text("metrics-listen") == "" {
 		return nil
 	}
-	_, err := n.startPublic(ctx, "metrics-listen")
-	return err
+	l, err := n.startPublic(ctx, "metrics-listen")
+	if err != nil {
+		return err
+	}
+	n.metricsAt = l.Addr().String()
+	return nil
 }
 
 // startPublic serves what needs no login: metrics and health.
@@ -145,17 +155,14 @@ func (n *node) status(context.Context) api.Status {
 	_, revision := n.store.Applied()
 	s := api.Status{
 		Version: version, Node: nodeName(), PID: os.Getpid(), StartedAt: n.begun.UTC(),
-		Proxy: n.proxyURL(), Data: n.data,
-		Ready: ready == nil && n.listener != nil, Draining: n.draining.Load(), InFlight: total.InFlight,
+		Proxy: told(&n.proxyURL), Admin: told(&n.adminURL), Data: n.data,
+		Ready: ready == nil && n.proxyURL.Load() != nil, Draining: n.draining.Load(), InFlight: total.InFlight,
 		Traffic: api.Traffic{
 			Requests: total.Requests, Errors: total.Errors,
 			InputTokens: total.InputTokens, OutputTokens: total.OutputTokens,
 		},
 		Rules: api.RulesStatus{Revision: revision},
 		Store: api.StoreStatus{Kind: "sqlite"}, Bus: "in-process", ConfigAgeS: n.store.Age().Seconds(),
-	}
-	if n.adminListener != nil {
-		s.Admin = "http://" + reachable(n.adminListener.Addr().String())
 	}
 	for _, u := range n.proxy.Upstreams() {
 		s.Upstreams = append(s.Upstreams, api.UpstreamStatus{
@@ -165,15 +172,10 @@ func (n *node) status(context.Context) api.Status {
 	return s
 }
 
-// proxyURL is the proxy's address as seen from this machine. Before it is
-// bound it is the one that was asked for.
-func (n *node) proxyURL() string {
-	if n.listener == nil {
-		return localURL(n.settings)
+// told gives what was stored, or "" before that.
+func told(p *atomic.Pointer[string]) string {
+	if text := p.Load(); text != nil {
+		return *text
 	}
-	scheme := "http"
-	if n.settings.text("tls-cert") != "" {
-		scheme = "https"
-	}
-	return scheme + "://" + reachable(n.listener.Addr().String())
+	return ""
 }

@@ -47,7 +47,7 @@ func encode(v any) []byte {
 
 // appendQuoted appends text as a JSON string.
 func appendQuoted(dst []byte, text string) []byte {
-	for i := 0; i < len(text); i++ {
+	for i := range len(text) {
 		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
 			return append(dst, encode(text)...)
 		}

@@ -88,7 +88,7 @@ func (e *exchange) sever(next []byte) {
 		panic(http.ErrAbortHandler)
 	}
 	e.out.bounded = time.Time{} // the connection is the server's no more
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
 	if len(half) > 0 {
 		// The connection ends here either way; what matters is that it does.

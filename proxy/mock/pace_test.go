@@ -24,7 +24,7 @@ func (w *slowWriter) Write(p []byte) (int, error) {
 	if bytes.Contains(p, []byte(`"content":"`)) && !bytes.Contains(p, []byte(`"role"`)) {
 		w.at = append(w.at, time.Since(w.began))
 	}
-	time.Sleep(w.takes) // the bubble's clock
+	time.Sleep(w.takes) //nolint:forbidigo // in a testing/synctest bubble: its clock, not ours
 	return w.ResponseRecorder.Write(p)
 }
 

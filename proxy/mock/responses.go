@@ -62,14 +62,14 @@ func (responses) read(body []byte, p *prompt) *refusal {
 
 // tell puts one item of the input into the prompt. Reasoning, and the calls
 // that the model itself once made, say nothing to the mock.
-func (item responsesItem) tell(p *prompt) *refusal {
-	switch item.Type {
+func (i responsesItem) tell(p *prompt) *refusal {
+	switch i.Type {
 	case "", "message":
-		p.hear(item.Role, item.Content)
+		p.hear(i.Role, i.Content)
 	case "function_call_output", "custom_tool_call_output":
 		var output content
-		if len(item.Output) > 0 {
-			if refused := decode(item.Output, &output); refused != nil {
+		if len(i.Output) > 0 {
+			if refused := decode(i.Output, &output); refused != nil {
 				return refused
 			}
 		}
