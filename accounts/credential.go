@@ -2,6 +2,7 @@ package accounts
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sort"
 	"strings"
@@ -80,6 +81,34 @@ func (v Vault) Read(ctx context.Context, u *Upstream, c *Credential) (Secret, er
 		return Secret{}, fmt.Errorf("opening credential %q of upstream %q: %w", c.Name, u.Name, err)
 	}
 	return NewSecret(string(text)), nil
+}
+
+// ErrNoCredential: the upstream wants a credential and has none.
+var ErrNoCredential = errors.New("no credential")
+
+// Choose gives the credential with which requests to u go out, the first enabled
+// one that can be read, and its secret. Where u wants none it gives nil and the
+// zero Secret; where it has none, ErrNoCredential.
+func (v Vault) Choose(ctx context.Context, u *Upstream) (*Credential, Secret, error) {
+	if !u.NeedsCredential() {
+		return nil, Secret{}, nil
+	}
+	var problems []error
+	for i := range u.Credentials {
+		c := &u.Credentials[i]
+		if !c.Enabled {
+			continue
+		}
+		secret, err := v.Read(ctx, u, c)
+		if err == nil {
+			return c, secret, nil
+		}
+		problems = append(problems, err)
+	}
+	if len(problems) == 0 {
+		return nil, Secret{}, ErrNoCredential
+	}
+	return nil, Secret{}, errors.Join(problems...)
 }
 
 // Seal puts a secret into c, bound to u.

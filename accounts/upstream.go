@@ -86,8 +86,12 @@ func (a Auth) Header() (name string, ok bool) { return strings.CutPrefix(string(
 // Query gives the NAME of query:NAME.
 func (a Auth) Query() (name string, ok bool) { return strings.CutPrefix(string(a), "query:") }
 
+// NoTimeout bounds nothing, whatever a wider scope says. It is how a written 0
+// is kept apart from a timeout that is not given.
+const NoTimeout time.Duration = -1
+
 // Timeouts bound each phase of an attempt. Zero means: as the next wider scope
-// says (rule, upstream, gateway).
+// says (rule, upstream, gateway). Negative (NoTimeout) means: without bound.
 type Timeouts struct {
 	Connect        time.Duration
 	ResponseHeader time.Duration

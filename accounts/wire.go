@@ -40,6 +40,23 @@ var wireNames = [...]string{
 // String gives the name used in logs, in an upstream's wires, and in errors.
 func (w Wire) String() string { return wireNames[w] }
 
+// Title is what the users of a format call its API.
+func (w Wire) Title() string {
+	switch w {
+	case WireOpenAIChat:
+		return "Chat Completions"
+	case WireOpenAIResponses:
+		return "Responses"
+	case WireAnthropicMessages, WireAnthropicCountTokens:
+		return "Anthropic Messages"
+	case WireGoogleGenerate:
+		return "Gemini"
+	case WireBedrock:
+		return "Bedrock"
+	}
+	return w.String()
+}
+
 // ParseWire finds a format by its name.
 func ParseWire(name string) (Wire, bool) {
 	for w, known := range wireNames {

@@ -22,6 +22,7 @@ import (
 	"github.com/llmgw/llmgw/accounts"
 	"github.com/llmgw/llmgw/admin"
 	"github.com/llmgw/llmgw/admin/api"
+	"github.com/llmgw/llmgw/rules"
 	"github.com/llmgw/llmgw/store"
 )
 
@@ -45,7 +46,9 @@ type gateway struct {
 // for a store that cannot be reached.
 type onStore struct {
 	*store.Store
-	broken error
+	broken  error
+	unknown int64 // a revision from before there was a history
+	dropped int64 // a revision whose rules are not kept any more
 }
 
 func (s *onStore) Change(ctx context.Context, meta accounts.Meta, f func(admin.State) error) (accounts.Change, error) {
@@ -60,6 +63,30 @@ func (s *onStore) LastConfigChange(ctx context.Context) (accounts.Change, error)
 		return accounts.Change{}, s.broken
 	}
 	return s.Store.LastConfigChange(ctx)
+}
+
+func (s *onStore) Load(ctx context.Context) (rules.Config, error) {
+	if s.broken != nil {
+		return rules.Config{}, s.broken
+	}
+	return s.Store.Load(ctx)
+}
+
+func (s *onStore) Revision(ctx context.Context, number int64) (rules.Revision, error) {
+	switch {
+	case s.broken != nil:
+		return rules.Revision{}, s.broken
+	case number == s.unknown:
+		return rules.Revision{}, accounts.ErrNotFound
+	}
+	return s.Store.Revision(ctx, number)
+}
+
+func (s *onStore) RulesAt(ctx context.Context, number int64) ([]rules.File, error) {
+	if number == s.dropped {
+		return nil, accounts.ErrNotFound
+	}
+	return s.Store.RulesAt(ctx, number)
 }
 
 func (s *onStore) Keys(ctx context.Context) ([]accounts.Key, error) {

@@ -7,9 +7,13 @@
 //  2. huma decodes and validates (unknown fields are refused) and gives the
 //     OpenAPI document. Its errors are rewritten: they would repeat what was
 //     sent, secrets included.
-//  3. One file a noun (keys, upstreams, credential, rules, apply) checks what
-//     only we can check, and changes the truth in one Store.Change.
-//  4. A refusal is a value up to the one mapping in failure.go, which answers
+//  3. One file a noun (keys, upstreams, credential, rules, history) checks what
+//     only we can check, and changes the truth in one Store.Change. Whatever
+//     changes rules (apply, rollback, the editing of one rule) is a ruleChange,
+//     which compiles, plans and stores.
+//  4. explain makes a question of what was asked and gives it to the rules, as
+//     the proxy does with a request. Nothing is sent.
+//  5. A refusal is a value up to the one mapping in failure.go, which answers
 //     with problem+json (RFC 9457).
 //
 // Public gives the handler for the admin listener: health, metrics and the

@@ -20,11 +20,14 @@ func FuzzBodies(f *testing.F) {
 	f.Add(`{"name":"up","provider":"azure","url":"http://[::1]:x","credential":{"reference":"env:"}}`)
 	f.Add(`{"name":"key","tags":{"a":"b"},"expires_at":"2030-01-01T00:00:00Z"}`)
 	f.Add(`{"files":[{"name":"a","content":"version: 1\nset: x\nrules: [{name: a, match: {path: {regex: '('}}, action: {}}]"}]}`)
+	f.Add(`{"path":"/v1/messages?a=b","headers":{"x":["y"]},"body":"e30=","model":"m","source":"::1","tags":{"a":"b"},"files":[{"name":"a","content":"version: 1\nrules: []"}]}`)
+	f.Add(`{"yaml":"- name: a\n  action: {respond: {status: 400, message: no}}","set":"team","dry_run":true}`)
+	f.Add(`{"revision":1,"if_revision":2}`)
 	f.Add(`[null]`)
 	g := open(f)
 	g.upstreamAt(f, "openai", "http://127.0.0.1:1")
 	f.Fuzz(func(t *testing.T, body string) {
-		for _, path := range []string{"/keys", "/upstreams", "/apply"} {
+		for _, path := range []string{"/keys", "/upstreams", "/apply", "/explain", "/rules", "/rollback"} {
 			w := httptest.NewRecorder()
 			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/api/v1"+path, strings.NewReader(body))
 			r.Header.Set("Content-Type", "application/json")

@@ -78,24 +78,15 @@ func (s *Server) deleteRule(ctx context.Context, in *named) error {
 // sets as they are then.
 func (s *Server) editSet(ctx context.Context, kind, name string, edit func(file *rules.File, i int)) ([]rules.File, error) {
 	var after []rules.File
-	_, _, err := s.change(ctx, local(kind), func(st State) error {
-		before, err := st.Files()
-		if err != nil {
-			return err
+	_, err := s.changeRules(ctx, &ruleChange{kind: kind, edit: func(_ State, before []rules.File) ([]rules.File, error) {
+		at, ok := spotOf(before, name)
+		if !ok {
+			return nil, noSuch("rule", name)
 		}
-		after = slices.Clone(before)
-		for f := range after {
-			i := slices.IndexFunc(after[f].Rules, func(r rules.Rule) bool { return r.Name == name })
-			if i < 0 {
-				continue
-			}
-			after[f].Rules = slices.Clone(after[f].Rules)
-			edit(&after[f], i)
-			_, err := s.putSets(st, before, after)
-			return err
-		}
-		return noSuch("rule", name)
-	})
+		after = withRules(before, at.file, slices.Clone(before[at.file].Rules))
+		edit(&after[at.file], at.rule)
+		return after, nil
+	}})
 	return after, err
 }
 
@@ -146,6 +137,6 @@ func viewRule(position int, file rules.File, rule *rules.Rule) (api.Rule, error)
 	}
 	return api.Rule{
 		Position: position, Set: file.Set, Order: file.Order, Name: rule.Name, Description: rule.Description,
-		Enabled: !rule.Disabled, Match: words.Match, Action: words.Action, YAML: string(rule.YAML()),
+		Enabled: !rule.Disabled, Continue: rule.Continue, Match: words.Match, Action: words.Action, YAML: string(rule.YAML()),
 	}, nil
 }

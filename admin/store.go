@@ -11,6 +11,7 @@ import (
 // accounts: ErrNotFound, ErrExists, ErrInUse, ErrChanged, ErrUnavailable.
 type Store interface {
 	ConfigStore
+	HistoryStore
 	KeyStore
 
 	// Change runs f on the state in force and commits what it did, all of it or,
@@ -23,6 +24,14 @@ type Store interface {
 type ConfigStore interface {
 	Load(ctx context.Context) (rules.Config, error)
 	LastConfigChange(ctx context.Context) (accounts.Change, error)
+}
+
+// HistoryStore looks back. Rules of old revisions may be gone while the revision
+// is still known.
+type HistoryStore interface {
+	History(ctx context.Context, limit int) ([]rules.Revision, error) // the newest first
+	Revision(ctx context.Context, number int64) (rules.Revision, error)
+	RulesAt(ctx context.Context, number int64) ([]rules.File, error)
 }
 
 // KeyStore reads keys. Whatever is found by name is found by its ID, too.

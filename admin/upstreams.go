@@ -136,8 +136,11 @@ func viewTimeouts(t accounts.Timeouts) *api.Timeouts {
 }
 
 func viewDuration(d time.Duration) string {
-	if d == 0 {
+	switch {
+	case d == 0:
 		return ""
+	case d < 0: // accounts.NoTimeout, as people write it
+		return "0s"
 	}
 	return d.String()
 }

@@ -18,7 +18,7 @@ func (x *exchange) log() {
 	r := &x.record
 	line.Str("request_id", x.id).
 		Str("method", x.request.Method).
-		Str("path", shorten(x.request.Path)).
+		Str("path", loggable(x.request.Path)).
 		Int("status", r.status).
 		Str("end_reason", string(r.reason)).
 		Str("key", x.keyName()).
@@ -26,8 +26,8 @@ func (x *exchange) log() {
 		Str("rule", x.ruleName()).
 		Str("upstream", x.upstreamName()).
 		Str("wire", x.request.Wire.String()).
-		Str("model", shorten(x.request.Model)).
-		Str("upstream_model", shorten(x.model)).
+		Str("model", loggable(x.request.Model)).
+		Str("upstream_model", loggable(x.model)).
 		Bool("stream", r.stream || x.request.Stream).
 		Float64("duration_ms", ms(r.duration)).
 		Float64("upstream_ms", ms(r.upstream()))

@@ -2,28 +2,108 @@ package proxy
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"fmt"
-	"net"
+	"io"
 	"net/http"
-	"syscall"
 	"time"
+
+	"github.com/llmgw/llmgw/accounts"
+	"github.com/llmgw/llmgw/rules"
 )
 
-// attempt sends the request to the one upstream that was decided upon, and
-// gives its answer, whose body is still to be read.
-func (x *exchange) attempt() (*answer, *failure) {
-	out, f := x.outbound()
+// try is one attempt under way, and what bounds it. Its context ends with the
+// exchange's, or by itself when one of its own bounds passes.
+type try struct {
+	to     *rules.Candidate
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	watch  watch
+}
+
+// attempts sends the request to one candidate after another until one gives an
+// answer that is to be passed on. Nothing has gone to the client yet; what may
+// have been executed is sent again only where the rule names what happened.
+func (x *exchange) attempts() (*answer, *failure) {
+	d := &x.decision
+	giveUp := time.Now().Add(d.Retry.Within)
+	for n := range d.Retry.Attempts {
+		last := n == d.Retry.Attempts-1
+		a, f := x.attempt(d.Candidates[n%len(d.Candidates)])
+		if f == nil && !last && (d.Retry.On.Has(rules.OnReset) || d.Retry.On.Has(rules.OnTimeout)) {
+			f = x.firstBytes(a)
+		}
+		kind, again := retryable(d.Retry.On, a, f)
+		if !again || last || !x.mayTryAgain(n+1, giveUp) {
+			return a, f
+		}
+		x.p.metrics.retries.WithLabelValues(x.upstreamName(), kind).Inc()
+		if a != nil {
+			a.close()
+		}
+		x.try.end()
+		if f := x.stillValid(); f != nil {
+			return nil, f
+		}
+	}
+	return nil, internalFailure() // Attempts is at least one
+}
+
+// retryPause is waited before a candidate is asked again that has been asked.
+const retryPause = 100 * time.Millisecond
+
+// mayTryAgain says whether there is time for attempt n (from 0), and waits
+// before the list of candidates begins anew.
+func (x *exchange) mayTryAgain(n int, giveUp time.Time) bool {
+	if round := n / len(x.decision.Candidates); round > 0 {
+		wait(x.ctx, min(retryPause<<min(round-1, 6), time.Until(giveUp)))
+	}
+	return x.ctx.Err() == nil && time.Now().Before(giveUp)
+}
+
+// retryable says whether what became of an attempt is something that on names,
+// and how the metric calls it.
+func retryable(on rules.RetryOn, a *answer, f *failure) (kind string, again bool) {
+	if f == nil {
+		return statusText(a.status), on.HasStatus(a.status)
+	}
+	switch f.end {
+	case endConnectError:
+		return "connect", on.Has(rules.OnConnect)
+	case endUpstreamError:
+		return "reset", f.code == codeUpstreamReset && on.Has(rules.OnReset)
+	case endHeaderTimeout, endFirstTokenTimeout:
+		return "timeout", on.Has(rules.OnTimeout)
+	}
+	return "", false
+}
+
+// stillValid asks again who is calling: a key that was revoked meanwhile sends
+// nothing more.
+func (x *exchange) stillValid() *failure {
+	who, err := x.p.options.Source.Identify(x.ctx, accounts.HashKey(x.secret))
+	if err != nil {
+		return nil // nobody can say; it was valid when the request came
+	}
+	if who.State(time.Now()) == accounts.KeyRevoked {
+		return revokedKey(who.KeyName)
+	}
+	return nil
+}
+
+// attempt sends the request to one candidate and gives its answer, whose body
+// is still to be read.
+func (x *exchange) attempt(to *rules.Candidate) (*answer, *failure) {
+	x.target = x.snap.target(to)
+	out, f := x.outbound(to)
 	if f != nil {
 		return nil, f
 	}
-	x.watch.start(x, x.target.timeouts)
+	t := x.beginTry(to)
 	x.record.dispatched = time.Since(x.started)
 	x.target.traffic.requests.Add(1)
-	a, err := x.target.carrier.do(x.ctx, out)
-	x.record.attempts, x.record.connect = max(1, out.dispatched), out.connect
+	a, err := x.target.carrier.do(t.ctx, out, func() { t.watch.enter(awaitHeader) })
+	x.record.attempts += max(1, out.dispatched)
+	x.record.connect = out.connect
 	if err != nil {
 		x.target.traffic.errors.Add(1)
 		return nil, x.attemptFailed(out, err)
@@ -38,65 +118,108 @@ func (x *exchange) attempt() (*answer, *failure) {
 	return a, nil
 }
 
+// beginTry begins an attempt: its context and its bounds.
+func (x *exchange) beginTry(to *rules.Candidate) *try {
+	t := &try{to: to}
+	x.try = t
+	if x.decision.FinishWhenGone {
+		t.ctx, t.cancel = x.outlivingClient()
+	} else {
+		t.ctx, t.cancel = context.WithCancelCause(x.ctx)
+	}
+	bounds := x.decision.Timeouts(to).Or(x.target.timeouts)
+	if bounds.Connect > 0 && to.Base.Scheme == "https" {
+		bounds.Connect += tlsTimeout
+	}
+	t.watch.start(t.cancel, bounds, x.request.Stream)
+	return t
+}
+
+// end lets go of what the attempt holds.
+func (t *try) end() {
+	if t != nil {
+		t.watch.stop()
+		t.cancel(nil)
+	}
+}
+
 // attemptFailed tells why no answer came.
 func (x *exchange) attemptFailed(out *attempt, err error) *failure {
-	name := x.target.publicName()
-	switch reason := endedBy(x.ctx); reason {
-	case "":
-	case endClientGone:
-		return clientGone()
-	case endDrained:
-		return drained()
-	default:
-		timeout, after := x.watch.expired(reason)
-		return upstreamSlow(name, timeout, after, reason)
+	if f := x.endedEarly(); f != nil {
+		return f
 	}
+	name := x.target.publicName()
 	if out.dispatched == 0 {
 		return unreachable(name, whyUnreachable(err), err)
 	}
 	return upstreamReset(name, err)
 }
 
-// publicName is what a caller may be told of where the request went.
-func (t *target) publicName() string {
-	if t.upstream == nil {
-		return "target"
+// endedEarly tells of an attempt that was ended from this side before anything
+// of its answer went to the client; nil where it was not.
+func (x *exchange) endedEarly() *failure {
+	name := x.target.publicName()
+	switch reason := endedBy(x.try.ctx); reason {
+	case "":
+		return nil
+	case endClientGone:
+		return clientGone()
+	case endDrained:
+		return drained()
+	case endConnectError:
+		return unreachable(name, noConnectionInTime, nil)
+	default:
+		timeout, after := x.try.watch.expired(reason)
+		return upstreamSlow(name, timeout, after, reason)
 	}
-	return t.name
 }
 
-// whyUnreachable says in a few words what an operator needs to know first.
-func whyUnreachable(err error) string {
-	var dns *net.DNSError
-	var expired x509.CertificateInvalidError
-	var wrongHost x509.HostnameError
-	var authority x509.UnknownAuthorityError
-	var record tls.RecordHeaderError
-	var timeout net.Error
-	switch {
-	case errors.As(err, &dns):
-		return fmt.Sprintf("name %q does not resolve", dns.Name)
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return "connection refused"
-	case errors.Is(err, errForbiddenAddress):
-		return "its address is link-local, where no request may go"
-	case errors.As(err, &expired) && expired.Reason == x509.Expired:
-		return "TLS: certificate " + expiry(expired.Cert, time.Now())
-	case errors.As(err, &wrongHost):
-		return "TLS: certificate is for another name"
-	case errors.As(err, &authority):
-		return "TLS: certificate is signed by an unknown authority"
-	case errors.As(err, &record):
-		return "TLS: it does not speak TLS"
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		return "no connection in time (timeouts.connect)"
+// firstBytes waits for the first bytes of an answer's body, so that an upstream
+// that falls silent after its head, or breaks, can still be replaced by another.
+// Until then the client gets nothing, not even the head.
+func (x *exchange) firstBytes(a *answer) *failure {
+	if x.request.Stream {
+		x.try.watch.enter(awaitToken)
+	} else {
+		x.try.watch.enter(awaitMore)
 	}
-	return "the connection failed"
+	p := &prefetched{rest: a.body, bytes: make([]byte, relayBytes)}
+	n, err := a.body.Read(p.bytes)
+	if n == 0 && err != nil && !errors.Is(err, io.EOF) {
+		return x.noBody(err)
+	}
+	p.bytes, p.err = p.bytes[:n], err
+	a.body = p
+	return nil
 }
 
-func expiry(c *x509.Certificate, now time.Time) string {
-	if c == nil || now.Before(c.NotBefore) {
-		return "is not valid yet"
+// noBody is an upstream that answered a head and then nothing, before anything
+// of it went to the client.
+func (x *exchange) noBody(err error) *failure {
+	x.target.traffic.errors.Add(1)
+	if f := x.endedEarly(); f != nil {
+		return f
 	}
-	return fmt.Sprintf("expired %d days ago", int(now.Sub(c.NotAfter).Hours()/24))
+	return upstreamReset(x.target.publicName(), err)
 }
+
+// prefetched is a body of which the first bytes have been read.
+type prefetched struct {
+	bytes []byte
+	err   error
+	rest  io.ReadCloser
+}
+
+func (p *prefetched) Read(b []byte) (int, error) {
+	if len(p.bytes) > 0 {
+		n := copy(b, p.bytes)
+		p.bytes = p.bytes[n:]
+		return n, nil
+	}
+	if p.err != nil {
+		return 0, p.err
+	}
+	return p.rest.Read(b)
+}
+
+func (p *prefetched) Close() error { return p.rest.Close() }

@@ -53,6 +53,7 @@ func (x *exchange) authenticate() *failure {
 		return storeUnavailable()
 	}
 	x.who = who
+	x.request.Key, x.request.Tags = who.KeyName, who.Tags
 	switch now := time.Now(); who.State(now) {
 	case accounts.KeyRevoked:
 		x.p.metrics.authFailure("revoked")

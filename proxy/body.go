@@ -7,12 +7,10 @@ import (
 	"net/http"
 	"os"
 	"runtime/debug"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/llmgw/llmgw/accounts"
 	"github.com/llmgw/llmgw/rules"
 )
 
@@ -83,6 +81,7 @@ func (x *exchange) readBody() *failure {
 		return f
 	}
 	x.record.requestBytes = int64(len(x.body.bytes))
+	x.request.BodyBytes = x.record.requestBytes
 	return x.scanBody()
 }
 
@@ -183,38 +182,13 @@ func (x *exchange) reserve(n int64) bool {
 
 // scanBody finds model and stream where the body says them.
 func (x *exchange) scanBody() *failure {
-	if len(x.body.bytes) == 0 {
-		return nil
-	}
-	if types := x.r.Header["Content-Type"]; len(types) > 1 {
-		return twoContentTypes()
-	}
 	var err error
-	switch kind := contentKind(x.r.Header); {
-	case kind == "multipart/form-data":
-		x.scan, err = rules.ScanMultipart(x.r.Header.Get("Content-Type"), x.body.bytes)
-	case rules.ReadsBody(x.read.Wire), x.read.Wire == accounts.WireNone && isJSON(kind):
-		x.scan, err = rules.ScanBody(x.body.bytes)
-	default:
-		return nil
-	}
-	var duplicate *rules.DuplicateKeyError
-	if errors.As(err, &duplicate) {
-		return duplicateKey(duplicate.Key)
+	if x.scan, err = x.read.ReadBody(x.r.Header["Content-Type"], x.body.bytes); err != nil {
+		return permanent(rules.RefuseBody(err))
 	}
 	if !x.read.HasModel && x.scan.HasModel {
 		x.request.Model, x.request.HasModel = x.scan.Model, true
 	}
 	x.request.Stream = x.request.Stream || x.scan.Stream
 	return nil
-}
-
-// contentKind gives the media type without parameters, in lower case.
-func contentKind(h http.Header) string {
-	kind, _, _ := strings.Cut(h.Get("Content-Type"), ";")
-	return strings.ToLower(strings.TrimSpace(kind))
-}
-
-func isJSON(kind string) bool {
-	return kind == "application/json" || strings.HasSuffix(kind, "+json")
 }

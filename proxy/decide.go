@@ -9,39 +9,22 @@ import (
 // decide asks the rules where the request goes, and tells the caller what an
 // operator would have to change where it goes nowhere.
 func (x *exchange) decide() *failure {
-	x.decision = x.snap.set.Decide(&x.request)
 	d := &x.decision
-	if d.Candidate != nil {
-		x.target = x.snap.target(d.Candidate)
+	x.snap.set.Decide(&x.request, d)
+	if len(d.Candidates) > 0 {
+		x.target = x.snap.target(d.Candidates[0])
 	}
-	switch d.Outcome {
-	case rules.Answer:
+	if refusal, ok := x.snap.set.Refusal(&x.request, d); ok {
+		return permanent(refusal)
+	}
+	if d.Outcome == rules.Answer {
 		return nil
-	case rules.NoRule:
-		return x.noRule()
-	case rules.NoDestination:
-		return noDestination(d.Rule.Name)
-	case rules.UpstreamOff:
-		return upstreamOff(d.Rule.Name, x.target.name)
-	case rules.WrongWire:
-		return wrongWire(x.target.name, x.request.Wire, x.request.Path)
-	case rules.ModelUnreadable:
-		return modelUnreadable(d.Rule.Name)
 	}
-	if problem := x.target.problem; problem != nil {
+	d.Keep(func(c *rules.Candidate) bool { return x.snap.target(c).problem == nil })
+	if len(d.Candidates) == 0 {
 		return noCredential(d.Rule.Name, x.target.name)
 	}
 	return nil
-}
-
-// noRule tells the commonest mistakes of a base URL apart from a model that
-// nobody takes.
-func (x *exchange) noRule() *failure {
-	if f := wrongBaseURL(x.request.Path); f != nil {
-		return f
-	}
-	pattern, rule, _ := x.snap.set.Nearest(&x.request)
-	return noRule(x.request.Model, x.request.Path, pattern, rule)
 }
 
 // respond answers for a rule that sends nowhere.
@@ -56,7 +39,7 @@ func (x *exchange) respond(r *rules.Respond) {
 	for name, value := range r.Headers {
 		h.Set(name, value)
 	}
-	x.applyEdits(h, x.decision.Rule.ResponseHeaders)
+	x.skippedEdits(x.decision.EditResponseHeaders(&x.request, nil, h))
 	x.w.WriteHeader(r.Status)
 	x.headSent, x.record.status = true, r.Status
 	if x.r.Method != http.MethodHead {

@@ -38,7 +38,7 @@ type exchange struct {
 	target   *target
 	model    string // the model sent upstream
 
-	watch     watch
+	try       *try // the attempt under way, or the last one
 	observer  *observer
 	headSent  bool
 	broken    bool      // the connection must be cut, so that what was sent does not look whole
@@ -75,7 +75,7 @@ func (x *exchange) run() *failure {
 	if f := x.authenticate(); f != nil {
 		return f
 	}
-	if x.asksForModels() {
+	if x.request.AsksForModels() {
 		x.answerModels()
 		return nil
 	}
@@ -89,7 +89,7 @@ func (x *exchange) run() *failure {
 		x.respond(x.decision.Rule.Respond)
 		return nil
 	}
-	a, f := x.attempt()
+	a, f := x.attempts()
 	if f != nil {
 		return f
 	}
@@ -105,7 +105,7 @@ func (x *exchange) finish() {
 	if panicked != nil {
 		x.panicked(panicked)
 	}
-	x.watch.stop()
+	x.try.end()
 	x.cancel(nil)
 	x.p.flights.remove(x)
 	x.record.duration = time.Since(x.started)

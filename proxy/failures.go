@@ -7,13 +7,12 @@ import (
 	"time"
 
 	"github.com/llmgw/llmgw/accounts"
+	"github.com/llmgw/llmgw/rules"
 )
 
 // The codes of the gateway's own errors: x-llmgw-error, the log line's error,
 // and the label of llmgw_errors_total.
 const (
-	codeBadPath             = "bad_path"
-	codeBadMethod           = "method_not_allowed"
 	codeTargetTooLong       = "uri_too_long"
 	codeTooManyHeaders      = "too_many_headers"
 	codeNoKey               = "missing_api_key"
@@ -21,21 +20,11 @@ const (
 	codeProviderKey         = "provider_api_key"
 	codeMalformedKey        = "malformed_api_key"
 	codeInvalidKey          = "invalid_api_key"
-	codeRevokedKey          = "revoked_api_key"
-	codeExpiredKey          = "expired_api_key"
+	codeRevokedKey          = rules.CodeRevokedKey
 	codeBodyTooLarge        = "request_too_large"
 	codeBodyStalled         = "request_timeout"
-	codeMalformedBody       = "malformed_request_body"
-	codeDuplicateKey        = "duplicate_json_key"
 	codeOverBudget          = "gateway_overloaded"
-	codeNoRule              = "no_rule"
-	codeWrongBaseURL        = "wrong_base_url"
-	codeNoDestination       = "no_destination"
-	codeUpstreamOff         = "upstream_disabled"
-	codeNoCredential        = "upstream_without_credential"
-	codeWrongWire           = "wrong_wire_format"
-	codeBadRewrite          = "bad_path_rewrite"
-	codeModelUnreadable     = "model_unreadable"
+	codeModelUnreadable     = rules.CodeModelUnreadable
 	codeRule                = "rule_response"
 	codeCredentialRefused   = "upstream_refused_credential"
 	codeUpstreamUnreachable = "upstream_unreachable"
@@ -49,18 +38,9 @@ const (
 	codeInternal            = "internal_error"
 )
 
-func badPath(reason string) *failure {
-	return &failure{status: http.StatusBadRequest, code: codeBadPath, noRetry: true,
-		message: "the request path is refused: " + reason}
-}
+func badPath(reason string) *failure { return permanent(rules.RefusePath(reason)) }
 
-func badMethod(method string) *failure {
-	if len(method) > 32 {
-		method = method[:32] + "…"
-	}
-	return &failure{status: http.StatusMethodNotAllowed, code: codeBadMethod, noRetry: true,
-		message: fmt.Sprintf("method %q is not served here", method)}
-}
+func badMethod(method string) *failure { return permanent(rules.RefuseMethod(method)) }
 
 func targetTooLong() *failure {
 	return &failure{status: http.StatusRequestURITooLong, code: codeTargetTooLong, noRetry: true,
@@ -101,13 +81,9 @@ func malformedKey() *failure {
 
 func invalidKey() *failure { return unauthorized(codeInvalidKey, "API key is not valid") }
 
-func revokedKey(name string) *failure {
-	return unauthorized(codeRevokedKey, fmt.Sprintf("API key %q was revoked", name))
-}
+func revokedKey(name string) *failure { return permanent(rules.RefuseRevoked(name)) }
 
-func expiredKey(name string, at time.Time) *failure {
-	return unauthorized(codeExpiredKey, fmt.Sprintf("API key %q expired on %s", name, at.UTC().Format(time.DateOnly)))
-}
+func expiredKey(name string, at time.Time) *failure { return permanent(rules.RefuseExpired(name, at)) }
 
 func storeUnavailable() *failure {
 	return &failure{status: http.StatusServiceUnavailable, code: codeStoreUnavailable, retryAfter: time.Second,
@@ -146,18 +122,8 @@ func bodyStalled(after time.Duration) *failure {
 }
 
 func malformedBody() *failure {
-	return &failure{status: http.StatusBadRequest, code: codeMalformedBody, noRetry: true,
+	return &failure{status: http.StatusBadRequest, code: rules.CodeMalformedBody, noRetry: true,
 		message: "the request body cannot be read: its transfer coding is malformed"}
-}
-
-func twoContentTypes() *failure {
-	return &failure{status: http.StatusBadRequest, code: codeMalformedBody, noRetry: true,
-		message: "the request has more than one Content-Type; which one counts is not for the gateway to guess"}
-}
-
-func duplicateKey(key string) *failure {
-	return &failure{status: http.StatusBadRequest, code: codeDuplicateKey, noRetry: true,
-		message: fmt.Sprintf("the request body says %q twice; which one counts is not for the gateway to guess", key)}
 }
 
 func clientGone() *failure {
@@ -169,87 +135,29 @@ func internalFailure() *failure {
 		message: "the gateway made a mistake of its own; its log has the details under this request id"}
 }
 
-func permanent(code, message string) *failure {
-	return &failure{status: http.StatusBadRequest, code: code, message: message, noRetry: true}
+// permanent is a refusal that explain knows too, as it is answered.
+func permanent(r rules.Refusal) *failure {
+	return &failure{status: r.Status, code: r.Code, message: r.Message, noRetry: true}
 }
 
-// noRule names the nearest rule, so that a typo is seen at once.
-func noRule(model, path, pattern, rule string) *failure {
-	message := fmt.Sprintf("no rule takes %s without a model", shorten(path))
-	if model != "" {
-		message = fmt.Sprintf("no rule takes model %q on %s", shorten(model), path)
+// loggable keeps a name of a caller's own making to a length that fits a log
+// line, and hides it where somebody put a gateway key into it.
+func loggable(s string) string {
+	if strings.Contains(s, accounts.KeyPrefix) {
+		return "‹secret›"
 	}
-	if pattern != "" {
-		message += fmt.Sprintf("; nearest is %q (rule %s)", pattern, rule)
-	}
-	return permanent(codeNoRule, message+". Models you can use: GET "+modelsPath)
-}
-
-// shorten keeps a name of the caller's own making to a length that fits an
-// error message.
-func shorten(s string) string {
 	if len(s) > 100 {
 		return strings.ToValidUTF8(s[:100], "") + "…"
 	}
 	return s
 }
 
-// wrongBaseURL recognises a base URL with one /v1 too many or too few, or nil.
-func wrongBaseURL(path string) *failure {
-	if strings.HasPrefix(path, "/v1/v1/") {
-		return permanent(codeWrongBaseURL, fmt.Sprintf(`path %q: the base URL has "/v1" twice. Claude Code wants http://host:4100 without /v1`, shorten(path)))
-	}
-	for _, bare := range [...]string{"/chat/completions", "/responses", "/messages", "/embeddings", "/models"} {
-		if path == bare {
-			return permanent(codeWrongBaseURL, fmt.Sprintf("path %q: add /v1 to the base URL", path))
-		}
-	}
-	return nil
-}
-
-func noDestination(rule string) *failure {
-	return permanent(codeNoDestination, fmt.Sprintf("rule %q names no upstream, and your key is bound to none", rule))
-}
-
-func upstreamOff(rule, upstream string) *failure {
-	return permanent(codeUpstreamOff, fmt.Sprintf("rule %q sends to upstream %q, which is disabled. Admin: llmgw upstreams enable %s", rule, upstream, upstream))
-}
-
 func noCredential(rule, upstream string) *failure {
-	return permanent(codeNoCredential, fmt.Sprintf("rule %q sends to upstream %q, which has no credential. Admin: llmgw upstreams credential set %s", rule, upstream, upstream))
-}
-
-func wrongWire(upstream string, w accounts.Wire, path string) *failure {
-	message := fmt.Sprintf("upstream %q does not speak the %s API (%s)", upstream, wireTitle(w), path)
-	if w == accounts.WireOpenAIResponses {
-		message += ", which Codex needs"
-	}
-	return permanent(codeWrongWire, message+"; route this model to one that does")
-}
-
-// wireTitle is a wire format as its users call it.
-func wireTitle(w accounts.Wire) string {
-	switch w {
-	case accounts.WireOpenAIChat:
-		return "Chat Completions"
-	case accounts.WireOpenAIResponses:
-		return "Responses"
-	case accounts.WireAnthropicMessages, accounts.WireAnthropicCountTokens:
-		return "Anthropic Messages"
-	case accounts.WireGoogleGenerate:
-		return "Gemini"
-	case accounts.WireBedrock:
-		return "Bedrock"
-	}
-	return w.String()
+	return permanent(rules.RefuseCredential(rule, upstream))
 }
 
 func badRewrite(rule string, cause error) *failure {
-	return permanent(codeBadRewrite, fmt.Sprintf("rule %q rewrites this path into one that cannot be sent", rule)).because(cause)
-}
-
-func modelUnreadable(rule string) *failure {
-	return permanent(codeModelUnreadable, fmt.Sprintf("rule %q changes the model, and this request does not show one", rule))
+	return permanent(rules.RefuseRewrite(rule)).because(cause)
 }
 
 func credentialRefused(upstream string) *failure {

@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -424,4 +425,24 @@ func say(c net.Conn, parts ...string) {
 			return
 		}
 	}
+}
+
+// revoke revokes a key as a change in the store would: the identity that is
+// found from now on says so.
+func (k *keyring) revoke(key string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	who := *k.known[accounts.HashKey(key)]
+	who.RevokedAt = time.Now()
+	k.known[accounts.HashKey(key)] = &who
+}
+
+func prefixes(t testing.TB, list string) (all []netip.Prefix) {
+	t.Helper()
+	for text := range strings.SplitSeq(list, ",") {
+		if text != "" {
+			all = append(all, netip.MustParsePrefix(text))
+		}
+	}
+	return all
 }

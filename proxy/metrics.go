@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/llmgw/llmgw/rules"
 )
 
 // metrics are those of the data plane. Every label comes from a closed set:
@@ -25,6 +27,8 @@ type metrics struct {
 	errors           *prometheus.CounterVec
 	authFailures     *prometheus.CounterVec
 	upstreamUp       *prometheus.GaugeVec
+	retries          *prometheus.CounterVec
+	editsSkipped     *prometheus.CounterVec
 	unruled          *series // of requests that no rule took
 	totals           traffic
 }
@@ -61,6 +65,8 @@ func newMetrics(p *Proxy) *metrics {
 		responseBytes:   prometheus.NewCounter(prometheus.CounterOpts{Name: "llmgw_response_bytes_total", Help: "Bytes of answers' bodies."}),
 		errors:          counter("errors_total", "Errors made by the gateway itself, by code.", "code"),
 		authFailures:    counter("auth_failures_total", "Requests without a valid key, by reason.", "reason"),
+		retries:         counter("retries_total", "Attempts after which another was made, by what became of them.", "upstream", "reason"),
+		editsSkipped:    counter("edits_skipped_total", "Header edits left out because their value would have held a control character.", "rule"),
 		upstreamUp: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "llmgw_upstream_up", Help: "1 where the upstream is enabled and has what it needs, 0 where not."},
 			[]string{"upstream"}),
 	}
@@ -70,7 +76,8 @@ func newMetrics(p *Proxy) *metrics {
 
 func (m *metrics) parts() []prometheus.Collector {
 	return []prometheus.Collector{m.requests, m.duration, m.upstreamDuration, m.firstToken, m.overhead, m.streamsEnded,
-		m.inFlight, m.inFlightStreams, m.tokens, m.requestBytes, m.responseBytes, m.errors, m.authFailures, m.upstreamUp}
+		m.inFlight, m.inFlightStreams, m.tokens, m.requestBytes, m.responseBytes, m.errors, m.authFailures, m.upstreamUp,
+		m.retries, m.editsSkipped}
 }
 
 // Describe implements prometheus.Collector.
@@ -163,7 +170,7 @@ func statusText(status int) string {
 
 // methodLabel keeps what a client may write there to the methods there are.
 func methodLabel(method string) string {
-	if method == http.MethodConnect || knownMethod(method) {
+	if method == http.MethodConnect || rules.KnownMethod(method) {
 		return method
 	}
 	return "other"

@@ -6,10 +6,6 @@ import (
 	"strconv"
 )
 
-// modelsPath is answered by the gateway itself: which models there are is for
-// its rules to say, not for one of its upstreams.
-const modelsPath = "/v1/models"
-
 // modelEntry is a model as OpenAI's clients read it and as Anthropic's do; the
 // same entry serves both.
 type modelEntry struct {
@@ -71,8 +67,4 @@ func anthropicModels(entries []modelEntry) []byte {
 		FirstID string       `json:"first_id"`
 		LastID  string       `json:"last_id"`
 	}{entries, false, first, last})
-}
-
-func (x *exchange) asksForModels() bool {
-	return x.request.Path == modelsPath && (x.request.Method == http.MethodGet || x.request.Method == http.MethodHead)
 }

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"strings"
 
@@ -13,53 +12,26 @@ import (
 // outbound makes the request for an upstream: the path put behind its URL, the
 // headers less everything that concerns only this connection or the caller's
 // own key, the rule's edits, and last of all the upstream's credential.
-func (x *exchange) outbound() (*attempt, *failure) {
+func (x *exchange) outbound(to *rules.Candidate) (*attempt, *failure) {
 	d, t := &x.decision, x.target
-	path, err := d.Path(&x.request)
+	url, model, inBody, err := d.Destination(&x.request, to, x.read)
 	if err != nil {
 		return nil, badRewrite(d.Rule.Name, err)
 	}
-	x.model = x.request.Model
+	x.model = model
 	content := x.body.bytes
-	if model := d.Candidate.Model; model != "" && model != x.request.Model {
-		x.model = model
-		if path, content, err = x.withModel(path, model); err != nil {
-			return nil, badRewrite(d.Rule.Name, err)
-		}
+	if inBody {
+		content = x.scan.WithModel(content, model)
 	}
-	query := rules.StripQuery(x.request.RawQuery, isKeyParameter)
 	header := outboundHeader(x.r.Header, x.secret)
-	x.applyEdits(header, d.Rule.Headers)
+	x.skippedEdits(d.EditHeaders(&x.request, to, header))
 	if t.upstream != nil {
-		query = t.upstream.Authorize(header, query, t.secret)
+		url.RawQuery = t.upstream.Authorize(header, url.RawQuery, t.secret)
 	}
-	a := &attempt{
-		method: x.request.Method,
-		url:    rules.JoinURL(d.Candidate.Base, path, query),
-		header: header,
-		body:   content,
-	}
+	a := &attempt{method: x.request.Method, url: url, header: header, body: content}
 	x.body.lent = &a.lent
 	return a, x.sign(a)
 }
-
-var errModelGone = errors.New("the path edit took away the segment that names the model")
-
-// withModel puts another model where the request says its own: into the path,
-// or into the bytes of that one JSON string or form field.
-func (x *exchange) withModel(path, model string) (string, []byte, error) {
-	if !x.read.HasModel {
-		return path, x.scan.WithModel(x.body.bytes, model), nil
-	}
-	read := rules.ReadPath(path)
-	if !read.HasModel {
-		return "", nil, errModelGone
-	}
-	path, err := rules.CanonicalPath(read.WithModel(path, model))
-	return path, x.body.bytes, err
-}
-
-func isKeyParameter(name string) bool { return name == keyParameter }
 
 // hopByHop are the headers that concern one connection only (RFC 9110, section
 // 7.6.1), the framing that the transport writes anew, what was answered here
@@ -116,18 +88,11 @@ func holds(values []string, secret string) bool {
 	return false
 }
 
-// applyEdits changes headers as a rule says.
-func (x *exchange) applyEdits(h http.Header, edits []rules.HeaderEdit) {
-	for i := range edits {
-		switch e := &edits[i]; e.Op {
-		case rules.RemoveHeader:
-			delete(h, e.Name)
-		case rules.SetHeader:
-			h[e.Name] = []string{e.Value}
-		case rules.AddHeader:
-			// The values may be the request's own slice: grow a copy.
-			h[e.Name] = append(h[e.Name][:len(h[e.Name]):len(h[e.Name])], e.Value)
-		}
+// skippedEdits counts the edits whose value would have held a control
+// character.
+func (x *exchange) skippedEdits(n int) {
+	if n > 0 {
+		x.p.metrics.editsSkipped.WithLabelValues(x.ruleName()).Add(float64(n))
 	}
 }
 

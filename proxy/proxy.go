@@ -26,6 +26,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -57,6 +58,10 @@ type Options struct {
 	Timeouts   accounts.Timeouts // of an upstream that names none; DefaultTimeouts
 	WriteStall time.Duration     // a client that takes nothing for so long is cut; 30 s
 	ReadStall  time.Duration     // a client that sends nothing of its body for so long is cut; 30 s
+
+	// TrustedProxies are believed about whom they forward for
+	// (X-Forwarded-For); rules that match a source see that address then.
+	TrustedProxies []netip.Prefix
 
 	// Local maps "host:port" of an upstream URL to the address where this
 	// process itself serves it.

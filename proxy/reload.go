@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 
@@ -47,7 +46,7 @@ func (r *reloads) transportFor(p *Proxy, u *accounts.Upstream) *transport {
 	if r.transports == nil {
 		r.transports = map[string]*transport{}
 	}
-	t := newTransport(u, u.Timeouts.Or(p.options.Timeouts).Connect, p.options.Local)
+	t := newTransport(u, p.options.Local)
 	r.transports[key] = t
 	return t
 }
@@ -80,30 +79,4 @@ func (p *Proxy) closeTransports() {
 	for _, t := range p.reloads.transports {
 		t.closeIdle()
 	}
-}
-
-// errNoCredential: the upstream wants a credential and has none.
-var errNoCredential = errors.New("no credential")
-
-// credentialOf reads the first credential of an upstream that can be read.
-func (p *Proxy) credentialOf(ctx context.Context, u *accounts.Upstream) (accounts.Secret, error) {
-	if !u.NeedsCredential() {
-		return accounts.Secret{}, nil
-	}
-	var problems []error
-	for i := range u.Credentials {
-		c := &u.Credentials[i]
-		if !c.Enabled {
-			continue
-		}
-		secret, err := p.options.Vault.Read(ctx, u, c)
-		if err == nil {
-			return secret, nil
-		}
-		problems = append(problems, err)
-	}
-	if len(problems) == 0 {
-		return accounts.Secret{}, errNoCredential
-	}
-	return accounts.Secret{}, errors.Join(problems...)
 }

@@ -18,7 +18,7 @@ var (
 
 // watch looks on at what the transport does with the attempt, and can tell
 // whether anything of the request has been written.
-func (a *attempt) watch() (*httptrace.ClientTrace, func() bool) {
+func (a *attempt) watch(connected func()) (*httptrace.ClientTrace, func() bool) {
 	var conn *countingConn
 	var before int64
 	var asked time.Time
@@ -26,6 +26,7 @@ func (a *attempt) watch() (*httptrace.ClientTrace, func() bool) {
 		GetConn: func(string) { asked = time.Now() },
 		GotConn: func(got httptrace.GotConnInfo) {
 			a.dispatched++
+			connected()
 			a.reused = got.Reused
 			if !got.Reused {
 				a.connect = time.Since(asked)

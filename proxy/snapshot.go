@@ -100,7 +100,7 @@ func (p *Proxy) targetOf(ctx context.Context, u *accounts.Upstream) *target {
 		carrier:  p.reloads.transportFor(p, u),
 		traffic:  p.reloads.trafficFor(u.ID),
 	}
-	t.secret, t.problem = p.credentialOf(ctx, u)
+	_, t.secret, t.problem = p.options.Vault.Choose(ctx, u)
 	return t
 }
 

@@ -29,9 +29,9 @@ func (x *exchange) stream(a *answer) *failure {
 		x.record.stream = true
 		x.p.metrics.inFlightStreams.Inc()
 		defer x.p.metrics.inFlightStreams.Dec()
-		x.watch.enter(awaitToken)
+		x.try.watch.enter(awaitToken)
 	} else {
-		x.watch.enter(awaitMore)
+		x.try.watch.enter(awaitMore)
 	}
 
 	buf := relayPool.Get().(*[relayBytes]byte)
@@ -42,8 +42,12 @@ func (x *exchange) stream(a *answer) *failure {
 	}
 	for {
 		if n > 0 {
-			if lost := x.pass(buf[:n], err == nil && n < len(buf)); lost != nil {
+			lost := x.pass(buf[:n], err == nil && n < len(buf))
+			if lost != nil {
 				x.record.end(x.lostWhileStreaming(lost), "")
+			}
+			if lost != nil || x.leftBehind() {
+				x.readOn(a, buf[:], err)
 				return nil
 			}
 		}
@@ -62,7 +66,7 @@ func (x *exchange) prepareHead(a *answer) {
 	if x.observer.isStream() {
 		h["X-Accel-Buffering"] = []string{"no"} // nginx in front would hold the events back
 	}
-	x.applyEdits(h, x.decision.Rule.ResponseHeaders)
+	x.skippedEdits(x.decision.EditResponseHeaders(&x.request, x.try.to, h))
 	if a.length >= 0 && h["Content-Length"] == nil && bodyAllowed(x.r.Method, a.status) {
 		h["Content-Length"] = []string{strconv.FormatInt(a.length, 10)}
 	}
@@ -106,7 +110,7 @@ func (x *exchange) sendHead() {
 // the upstream had no more than these.
 func (x *exchange) pass(b []byte, drained bool) error {
 	now := time.Now()
-	x.watch.writing.Store(true)
+	x.try.watch.writing.Store(true)
 	x.moveWriteDeadline(now)
 	if !x.headSent {
 		x.w.WriteHeader(x.record.status)
@@ -116,11 +120,11 @@ func (x *exchange) pass(b []byte, drained bool) error {
 	if err == nil && drained {
 		err = x.rc.Flush()
 	}
-	x.watch.writing.Store(false)
+	x.try.watch.writing.Store(false)
 	if err != nil {
 		return err
 	}
-	x.watch.hear()
+	x.try.watch.hear()
 	x.record.passed(len(b), now)
 	x.observe(b, now)
 	return nil
@@ -132,36 +136,24 @@ func (x *exchange) observe(b []byte, now time.Time) {
 	if x.record.firstToken == 0 && x.observer.sawToken() {
 		x.record.firstToken = now.Sub(x.started)
 		if x.record.stream {
-			x.watch.enter(awaitMore)
+			x.try.watch.enter(awaitMore)
 		}
 	}
 }
 
-// failedBeforeBody is an upstream that answered a head and then nothing, before
-// anything of it went to the client: the client can still be told.
+// failedBeforeBody is a body that never began, while the client can still be
+// told.
 func (x *exchange) failedBeforeBody(err error) *failure {
 	clear(x.w.Header())
 	x.w.Header()["X-Llmgw-Request-Id"] = []string{x.id}
-	x.target.traffic.errors.Add(1)
-	name := x.target.publicName()
-	switch reason := endedBy(x.ctx); reason {
-	case "":
-		return upstreamReset(name, err)
-	case endClientGone:
-		return clientGone()
-	case endDrained:
-		return drained()
-	default:
-		timeout, after := x.watch.expired(reason)
-		return upstreamSlow(name, timeout, after, reason)
-	}
+	return x.noBody(err)
 }
 
 // lostWhileStreaming tells why the client could not be written to. Where the
 // gateway itself ended the exchange meanwhile, that is the reason.
 func (x *exchange) lostWhileStreaming(err error) endReason {
 	lost := x.clientLost(err)
-	if reason := endedBy(x.ctx); reason != "" && reason != endClientGone {
+	if reason := endedBy(x.try.ctx); reason != "" && reason != endClientGone {
 		return reason
 	}
 	return lost
@@ -209,7 +201,7 @@ func (x *exchange) passTrailers(a *answer) {
 // bodyBroke is a body that stopped in the middle: because the client left, or a
 // bound passed, or the upstream's connection broke.
 func (x *exchange) bodyBroke(err error) {
-	reason := endedBy(x.ctx)
+	reason := endedBy(x.try.ctx)
 	if reason == endClientGone {
 		x.broken = true
 		x.record.end(reason, "")

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"math/rand/v2"
 	"net/http"
 	"strings"
 
@@ -22,6 +23,8 @@ func (x *exchange) readTarget() *failure {
 	x.request.RawQuery = x.r.URL.RawQuery
 	x.request.Header = x.r.Header
 	x.request.Host = hostOf(x.r.Host)
+	x.request.Source = sourceOf(x.r, x.p.options.TrustedProxies)
+	x.request.ID, x.request.Random = x.id, rand.Uint64()
 	x.request.Path = x.r.URL.EscapedPath() // as it came, until it is known to be canonical
 
 	switch target := x.r.RequestURI; {
@@ -34,7 +37,7 @@ func (x *exchange) readTarget() *failure {
 	case headerFields(x.r.Header) > maxHeaderFields:
 		return tooManyHeaders()
 	}
-	if !knownMethod(x.request.Method) {
+	if !rules.KnownMethod(x.request.Method) {
 		return badMethod(x.r.Method)
 	}
 	raw, _, _ := strings.Cut(x.r.RequestURI, "?")
@@ -47,15 +50,6 @@ func (x *exchange) readTarget() *failure {
 	x.request.Wire, x.request.Model = x.read.Wire, x.read.Model
 	x.request.HasModel, x.request.Stream = x.read.HasModel, x.read.Stream
 	return nil
-}
-
-func knownMethod(method string) bool {
-	switch method {
-	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut,
-		http.MethodPatch, http.MethodDelete, http.MethodOptions:
-		return true
-	}
-	return false
 }
 
 func headerFields(h http.Header) (n int) {

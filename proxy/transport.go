@@ -60,14 +60,17 @@ const (
 	// meets the closing is lost; so an idle one is given up a second earlier.
 	defaultIdleTimeout = 4 * time.Second
 	tlsTimeout         = 5 * time.Second
+	// An attempt stops waiting for its connection when its own bound passes;
+	// dialling goes on for a little, since another may want it.
+	dialTimeout = 30 * time.Second
 )
 
 // transportKey names what the connections of an upstream depend on.
 func transportKey(u *accounts.Upstream) string {
-	return u.ID + " " + u.URL + " " + u.Timeouts.Connect.String() + " " + u.IdleTimeout.String() + " " + strconv.Itoa(u.MaxIdle)
+	return u.ID + " " + u.URL + " " + u.IdleTimeout.String() + " " + strconv.Itoa(u.MaxIdle)
 }
 
-func newTransport(u *accounts.Upstream, connect time.Duration, local map[string]string) *transport {
+func newTransport(u *accounts.Upstream, local map[string]string) *transport {
 	idle, most := u.IdleTimeout, u.MaxIdle
 	if idle == 0 {
 		idle = defaultIdleTimeout
@@ -79,7 +82,7 @@ func newTransport(u *accounts.Upstream, connect time.Duration, local map[string]
 	protocols.SetHTTP1(true)
 	return &transport{&http.Transport{
 		Proxy:                  nil, // HTTP_PROXY would carry credentials elsewhere
-		DialContext:            dialer(connect, local),
+		DialContext:            dialer(local),
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:    tlsTimeout,
 		DisableCompression:     true, // bytes as the upstream sent them
@@ -93,10 +96,10 @@ func newTransport(u *accounts.Upstream, connect time.Duration, local map[string]
 
 func (t *transport) closeIdle() { t.http.CloseIdleConnections() }
 
-// dialer connects within a bound, to this process's own listeners where local
+// dialer connects, to this process's own listeners where local
 // says so, and never to where a cloud keeps the credentials of its machines.
-func dialer(connect time.Duration, local map[string]string) func(ctx context.Context, network, address string) (net.Conn, error) {
-	d := &net.Dialer{Timeout: connect, KeepAlive: 30 * time.Second, Control: RefuseForbidden}
+func dialer(local map[string]string) func(ctx context.Context, network, address string) (net.Conn, error) {
+	d := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second, Control: RefuseForbidden}
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		if own, ok := local[address]; ok {
 			address = own
@@ -138,10 +141,10 @@ func (c *countingConn) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// do sends the request and waits for the answer's head. Cancelling ctx ends
-// it, and the body after it.
-func (t *transport) do(ctx context.Context, a *attempt) (*answer, error) {
-	trace, sent := a.watch()
+// do sends the request and waits for the answer's head; connected is called
+// when it has a connection. Cancelling ctx ends it, and the body after it.
+func (t *transport) do(ctx context.Context, a *attempt, connected func()) (*answer, error) {
+	trace, sent := a.watch(connected)
 	request := (&http.Request{
 		Method: a.method, URL: a.url, Header: a.header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,

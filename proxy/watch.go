@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"sync/atomic"
 	"time"
 
@@ -12,7 +13,8 @@ import (
 // whether there was anything since, and goes on for what is left.
 type watch struct {
 	timer    *time.Timer
-	exchange *exchange
+	cancel   context.CancelCauseFunc
+	stream   bool // a stream was asked for
 	timeouts accounts.Timeouts
 	began    time.Time
 	phase    atomic.Int32
@@ -22,13 +24,14 @@ type watch struct {
 
 // The phases of an attempt, each with a bound of its own.
 const (
-	awaitHeader int32 = iota
+	awaitConnection int32 = iota
+	awaitHeader
 	awaitToken
 	awaitMore
 )
 
-func (w *watch) start(x *exchange, t accounts.Timeouts) {
-	w.exchange, w.timeouts, w.began = x, t, time.Now()
+func (w *watch) start(cancel context.CancelCauseFunc, t accounts.Timeouts, stream bool) {
+	w.cancel, w.timeouts, w.stream, w.began = cancel, t, stream, time.Now()
 	w.timer = time.AfterFunc(time.Hour, w.fire)
 	w.timer.Reset(w.left(0))
 }
@@ -63,8 +66,10 @@ func (w *watch) stop() {
 func (w *watch) bound() (time.Duration, endReason) {
 	t := &w.timeouts
 	switch w.phase.Load() {
+	case awaitConnection:
+		return t.Connect, endConnectError
 	case awaitHeader:
-		if w.exchange.request.Stream && t.FirstToken > 0 && (t.ResponseHeader == 0 || t.FirstToken < t.ResponseHeader) {
+		if w.stream && t.FirstToken > 0 && (t.ResponseHeader == 0 || t.FirstToken < t.ResponseHeader) {
 			return t.FirstToken, endFirstTokenTimeout
 		}
 		return t.ResponseHeader, endHeaderTimeout
@@ -91,7 +96,7 @@ func (w *watch) left(now time.Duration) time.Duration {
 func (w *watch) fire() {
 	now := time.Since(w.began)
 	if total := w.timeouts.Total; total > 0 && now >= total {
-		w.exchange.cancel(&endCause{endTotalTimeout})
+		w.cancel(&endCause{endTotalTimeout})
 		return
 	}
 	if w.writing.Load() {
@@ -99,7 +104,7 @@ func (w *watch) fire() {
 	}
 	bound, reason := w.bound()
 	if bound > 0 && now-time.Duration(w.heard.Load()) >= bound {
-		w.exchange.cancel(&endCause{reason})
+		w.cancel(&endCause{reason})
 		return
 	}
 	for phase := int32(-1); phase != w.phase.Load(); { // a phase that begins just now moves the timer itself

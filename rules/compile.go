@@ -6,7 +6,6 @@ import (
 	"maps"
 	"net/textproto"
 	"net/url"
-	"regexp"
 	"slices"
 
 	"github.com/llmgw/llmgw/accounts"
@@ -73,13 +72,11 @@ func newSet(c Config) *Set {
 			}
 			compiled := compile(&r)
 			compiled.Set, compiled.Position, compiled.Index = f.Set, len(s.listed), len(s.rules)
-			if at, ok := s.byName[r.Action.Upstream]; ok {
-				compiled.candidate = &Candidate{Upstream: s.upstreams[at], Index: at, Base: bases[at], Model: r.Action.Model}
-			}
+			s.destinations(compiled, bases)
 			s.rules = append(s.rules, compiled)
 		}
 	}
-	s.index = newIndex(s.rules)
+	s.index, s.continuing = newIndex(s.rules, false), newIndex(s.rules, true)
 	return s
 }
 
@@ -93,21 +90,59 @@ func inOrder(files []File) []File {
 }
 
 func compile(r *Rule) *Compiled {
-	compiled := &Compiled{
+	return &Compiled{
 		Name:            r.Name,
+		Continue:        r.Continue,
 		Respond:         r.Action.Respond,
 		Headers:         compileEdits(&r.Action.Headers),
 		ResponseHeaders: compileEdits(&r.Action.ResponseHeaders),
 		rule:            r,
 		match:           newMatcher(&r.Match),
+		path:            newPathEdit(r.Action.Path),
+		affinity:        newAffinity(r.Action.Affinity),
+		retry:           r.Action.Retry.orDefaults(),
+		finish:          r.Action.OnClientGone == clientFinish,
 	}
-	if r.Action.Target != "" {
-		compiled.candidate = &Candidate{Index: -1, Base: mustParse(r.Action.Target), Model: r.Action.Model}
+}
+
+// destinations fills in the candidates of a rule: its upstreams as they are
+// written, or its target, and then what it falls back on.
+func (s *Set) destinations(r *Compiled, bases []*url.URL) {
+	a := &r.rule.Action
+	occurrences := map[string]int{}
+	add := func(e *Entry, fallback bool) {
+		at, ok := s.byName[e.Name]
+		if !ok {
+			return
+		}
+		r.candidates = append(r.candidates, &Candidate{
+			Upstream: s.upstreams[at], Index: at, Base: bases[at], Weight: max(1, e.Weight), Fallback: fallback,
+			seed: newSeed(e.Name, occurrences[e.Name]), model: newModel(cmp.Or(e.Model, a.Model)), path: newPathEdit(e.Path), timeouts: e.Timeouts,
+		})
+		occurrences[e.Name]++
 	}
-	if r.Action.Path != nil {
-		compiled.path = newPathEdit(r.Action.Path)
+	if a.Upstream != "" {
+		add(&Entry{Name: a.Upstream}, false)
 	}
-	return compiled
+	for i := range a.Upstreams {
+		add(&a.Upstreams[i], false)
+	}
+	if a.Target != "" {
+		r.candidates = append(r.candidates, &Candidate{Index: -1, Base: mustParse(a.Target), Weight: 1, model: newModel(a.Model)})
+	}
+	r.peers = len(r.candidates)
+	for i := range a.Fallback {
+		add(&a.Fallback[i], true)
+	}
+}
+
+// newModel makes ready what a model is rewritten to, nil where it is left.
+func newModel(written string) *template {
+	if written == "" {
+		return nil
+	}
+	t := mustTemplate(written, false)
+	return &t
 }
 
 // mustParse parses what was checked before.
@@ -127,24 +162,10 @@ func compileEdits(e *HeaderEdits) []HeaderEdit {
 	}
 	put := func(op EditOp, values map[string]string) {
 		for _, name := range slices.Sorted(maps.Keys(values)) {
-			edits = append(edits, HeaderEdit{Op: op, Name: textproto.CanonicalMIMEHeaderKey(name), Value: values[name]})
+			edits = append(edits, HeaderEdit{Op: op, Name: textproto.CanonicalMIMEHeaderKey(name), Value: values[name], value: mustTemplate(values[name], false)})
 		}
 	}
 	put(SetHeader, e.Set)
 	put(AddHeader, e.Add)
 	return edits
-}
-
-// pathEdit is a PathEdit made ready.
-type pathEdit struct {
-	PathEdit
-	regex *regexp.Regexp // of Replace
-}
-
-func newPathEdit(e *PathEdit) *pathEdit {
-	compiled := &pathEdit{PathEdit: *e}
-	if e.Replace != nil {
-		compiled.regex = regexp.MustCompile(e.Replace.Regex)
-	}
-	return compiled
 }

@@ -1,23 +1,29 @@
 package rules
 
 import (
+	"net/netip"
 	"net/textproto"
 	"slices"
 	"strings"
 )
 
-// takesNothing says whether a match's exclusions leave none of its models.
-func takesNothing(m *Match) bool {
+// takesNothing says what keeps a match from taking any request, "" where it may
+// take some.
+func takesNothing(m *Match) string {
 	takes, except := splitModels(m.Model)
-	if len(except) == 0 {
-		return false
-	}
+	excluded := len(except) > 0
 	for _, glob := range takes {
-		if !coveredByAny(except, glob) {
-			return false
+		excluded = excluded && coveredByAny(except, glob)
+	}
+	if excluded {
+		return "its exclusions take every model it names"
+	}
+	for _, single := range m.Not.singles() {
+		if covers(&single, m) {
+			return "its not takes every request it would"
 		}
 	}
-	return true
+	return ""
 }
 
 // covers says whether every request that inner takes is one that outer takes.
@@ -29,7 +35,90 @@ func covers(outer, inner *Match) bool {
 		coversPaths(&outer.Path, &inner.Path) &&
 		coversList(outer.Host, inner.Host, coversHost) &&
 		coversTests(outer.Header, inner.Header, textproto.CanonicalMIMEHeaderKey) &&
-		coversTests(outer.Query, inner.Query, func(name string) string { return name })
+		coversTests(outer.Query, inner.Query, func(name string) string { return name }) &&
+		coversCaller(outer, inner)
+}
+
+// coversCaller is covers for the matchers about the caller, and for not.
+func coversCaller(outer, inner *Match) bool {
+	return coversList(outer.Key, inner.Key, coversGlob) &&
+		coversList(outer.User, inner.User, coversGlob) &&
+		coversTags(outer.Tag, inner.Tag) &&
+		coversList(outer.Source, inner.Source, coversNetwork) &&
+		coversBounds(outer.BodyBytes, inner.BodyBytes) &&
+		coversNot(outer.Not, inner.Not)
+}
+
+func coversTags(outer, inner map[string]string) bool {
+	for name, want := range outer {
+		if glob, ok := inner[name]; !ok || !coversGlob(want, glob) {
+			return false
+		}
+	}
+	return true
+}
+
+func coversNetwork(outer, inner string) bool {
+	o, i := netip.MustParsePrefix(outer), netip.MustParsePrefix(inner)
+	return o.Bits() <= i.Bits() && o.Contains(i.Addr())
+}
+
+func coversBounds(outer, inner *Bounds) bool {
+	if outer == nil {
+		return true
+	}
+	if inner == nil {
+		return false // a size that nobody knows
+	}
+	o, i := newBounds(outer), newBounds(inner)
+	return o.above <= i.above && o.below >= i.below
+}
+
+// coversNot says whether inner lets nothing hold that outer forbids: whatever
+// outer forbids is part of something that inner forbids too.
+func coversNot(outer, inner *Match) bool {
+	if outer == nil {
+		return true
+	}
+	ours := inner.singles()
+	for _, forbidden := range outer.singles() {
+		if !slices.ContainsFunc(ours, func(single Match) bool { return covers(&single, &forbidden) }) {
+			return false
+		}
+	}
+	return true
+}
+
+// singles takes a block apart into blocks of one matcher each, in which every
+// header, parameter and tag is one.
+func (m *Match) singles() []Match {
+	if m == nil {
+		return nil
+	}
+	var singles []Match
+	for name, text := range m.Header {
+		singles = append(singles, Match{Header: map[string]Text{name: text}})
+	}
+	for name, text := range m.Query {
+		singles = append(singles, Match{Query: map[string]Text{name: text}})
+	}
+	for name, glob := range m.Tag {
+		singles = append(singles, Match{Tag: map[string]string{name: glob}})
+	}
+	for _, one := range []struct {
+		given  bool
+		single Match
+	}{
+		{len(m.Path.Globs) > 0 || m.Path.Regex != "", Match{Path: m.Path}}, {len(m.Method) > 0, Match{Method: m.Method}},
+		{len(m.Host) > 0, Match{Host: m.Host}}, {len(m.Model) > 0, Match{Model: m.Model}}, {m.Stream != nil, Match{Stream: m.Stream}},
+		{len(m.Key) > 0, Match{Key: m.Key}}, {len(m.User) > 0, Match{User: m.User}}, {len(m.Source) > 0, Match{Source: m.Source}},
+		{m.BodyBytes != nil, Match{BodyBytes: m.BodyBytes}}, {m.Not != nil, Match{Not: m.Not}},
+	} {
+		if one.given {
+			singles = append(singles, one.single)
+		}
+	}
+	return singles
 }
 
 // coversList says whether each alternative of inner is covered by one of outer.

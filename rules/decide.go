@@ -1,8 +1,7 @@
 package rules
 
 import (
-	"net/url"
-	"strings"
+	"net/netip"
 
 	"github.com/llmgw/llmgw/accounts"
 )
@@ -14,9 +13,10 @@ type Config struct {
 	Upstreams []accounts.Upstream
 }
 
-// Request is what is decided upon. The proxy fills it from the wire, explain
-// from flags. Nothing in it is kept or changed.
+// Request is what is decided upon. The proxy fills it from the wire and from
+// who is calling, explain from flags. Nothing in it is kept or changed.
 type Request struct {
+	ID       string // of the request, for ${request.id}
 	Method   string
 	Host     string
 	Path     string // canonical, escaped: the string that is sent
@@ -26,29 +26,56 @@ type Request struct {
 	Model    string // "" where it cannot be read
 	HasModel bool
 	Stream   bool
+
+	Key, User      string            // names of the authenticated caller; "" for none
+	Tags, UserTags map[string]string // the key's and its user's; the key's go first
+	Source         netip.Addr        // the believable peer; the zero Addr is in no network
+	BodyBytes      int64             // length of the body; below zero where nobody knows, which is no size at all
+	Random         uint64            // what affinity: none draws on, and any affinity where there is nothing to keep to
+}
+
+// tag looks a tag up: the key's, or else its user's.
+func (q *Request) tag(name string) (value string, ok bool) {
+	if value, ok = q.Tags[name]; !ok {
+		value, ok = q.UserTags[name]
+	}
+	return value, ok
 }
 
 // Outcome says what is to happen to a request.
 type Outcome uint8
 
-// The outcomes. All but Forward and Respond are failures that the caller sees
+// The outcomes. All but Forward and Answer are failures that the caller sees
 // as a 400.
 const (
-	Forward         Outcome = iota // send it to Candidate
+	Forward         Outcome = iota // send it to Candidates
 	Answer                         // answer with Rule's Respond
 	NoRule                         // no rule takes it
 	NoDestination                  // the rule leaves the destination open, and nothing else names one
-	UpstreamOff                    // the rule's upstream is disabled
-	WrongWire                      // the rule's upstream does not speak the request's wire format
+	UpstreamOff                    // every upstream of the rule is disabled
+	WrongWire                      // no enabled upstream of the rule speaks the request's wire format
 	ModelUnreadable                // the rule rewrites a model that the request does not show
 )
 
-// Decision is what Decide found. It points into the Set; making one allocates
-// nothing.
+// Decision is what Decide found. It points into the Set; reusing one allocates
+// nothing. Its slices are read only and last until it is used again.
 type Decision struct {
-	Outcome   Outcome
-	Rule      *Compiled
-	Candidate *Candidate // set for Forward, UpstreamOff and WrongWire
+	Outcome Outcome
+	Rule    *Compiled   // the deciding rule; nil for NoRule
+	Passed  []*Compiled // rules with continue that matched before it, in order
+
+	// Candidates are in the order in which to try them: the chosen one, its
+	// peers, the fallback. For Forward they are all usable (enabled, and they
+	// speak the request's wire format) and one at least. For UpstreamOff,
+	// WrongWire and ModelUnreadable there is one: the one that it is about.
+	Candidates []*Candidate
+
+	Retry          Retry
+	Limits         []accounts.Limit // of Passed and of Rule, in order
+	FinishWhenGone bool             // on_client_gone: finish
+
+	chosen []*Candidate     // room for Candidates
+	limits []accounts.Limit // room for Limits
 }
 
 // Compiled is a rule made ready to be asked. Its fields are read only.
@@ -57,29 +84,28 @@ type Compiled struct {
 	Set             string
 	Name            string
 	Position        int // 1-based position in the total order, as explain and list show it
+	Continue        bool
 	Respond         *Respond
 	Headers         []HeaderEdit
 	ResponseHeaders []HeaderEdit
 
-	rule      *Rule
-	match     matcher
-	path      *pathEdit  // nil leaves the path
-	candidate *Candidate // nil where the rule names no destination
-}
-
-// Candidate is one destination of a rule.
-type Candidate struct {
-	Upstream *accounts.Upstream // nil for a target URL: no credential is put in
-	Index    int                // of Upstream in the set, -1 for a target URL
-	Base     *url.URL
-	Model    string // the model name to send; "" leaves it
+	rule       *Rule
+	match      matcher
+	path       *pathEdit    // nil leaves the path
+	candidates []*Candidate // upstreams as they are written, then the fallback; none where the rule names no destination
+	peers      int          // how many of them are no fallback
+	affinity   affinity
+	retry      Retry
+	finish     bool
 }
 
 // HeaderEdit is one change to a header, in the order of application.
 type HeaderEdit struct {
 	Op    EditOp
 	Name  string // canonical
-	Value string
+	Value string // as written, with its placeholders
+
+	value template
 }
 
 // EditOp is what a HeaderEdit does.
@@ -92,62 +118,51 @@ const (
 	AddHeader
 )
 
-// Decide finds the first rule that takes a request, and what is to become of
-// the request. It changes nothing, asks nobody, and allocates nothing, unless a
-// rule asks for a query parameter and the query is percent-encoded.
-func (s *Set) Decide(q *Request) Decision {
-	rule := s.index.first(q)
-	if rule == nil {
-		return Decision{Outcome: NoRule}
+// Decide finds the first rule that takes a request and does not say continue,
+// and what is to become of the request. It resets d first. It changes nothing
+// else, asks nobody, and allocates nothing, unless d is new or a rule asks for a
+// query parameter and the query is percent-encoded.
+func (s *Set) Decide(q *Request, d *Decision) {
+	*d = Decision{Passed: d.Passed[:0], chosen: d.chosen[:0], limits: d.limits[:0]}
+	d.Rule = s.index.first(q)
+	if s.continuing != nil {
+		d.Passed = s.continuing.all(q, d.Rule, d.Passed)
 	}
-	d := Decision{Rule: rule, Candidate: rule.candidate}
-	switch c := rule.candidate; {
-	case rule.Respond != nil:
+	d.collectLimits()
+	r := d.Rule
+	if r == nil {
+		d.Outcome = NoRule
+		return
+	}
+	d.FinishWhenGone = r.finish
+	switch {
+	case r.Respond != nil:
 		d.Outcome = Answer
-	case c == nil:
+	case len(r.candidates) == 0:
 		d.Outcome = NoDestination
-	case c.Upstream != nil && !c.Upstream.Enabled:
-		d.Outcome = UpstreamOff
-	case c.Upstream != nil && !c.Upstream.Speaks(q.Wire):
-		d.Outcome = WrongWire
-	case c.Model != "" && !q.HasModel:
-		d.Outcome, d.Candidate = ModelUnreadable, nil
+		d.Retry = r.retry
+	default:
+		d.Outcome = d.choose(q)
+		d.Retry = r.retry
 	}
-	return d
+	if d.Retry.Attempts == 0 {
+		d.Retry.Attempts = max(1, len(d.Candidates))
+	}
 }
 
-// Path gives the path to send upstream: the request's own, changed as the rule
-// says. The error is a *PathError: the rule made something that is no canonical
-// path of this one, and the request must not be sent.
-func (d *Decision) Path(q *Request) (string, error) {
-	if d.Rule == nil || d.Rule.path == nil {
-		return q.Path, nil
-	}
-	edited := d.Rule.path.apply(q.Path)
-	if strings.ContainsAny(edited, "?#") {
-		return "", &PathError{Reason: "the path holds a query or fragment"}
-	}
-	return CanonicalPath(edited)
-}
-
-// apply edits a path: set, or else strip, add and replace in this order.
-func (e *pathEdit) apply(path string) string {
-	if e.Set != "" {
-		return e.Set
-	}
-	if e.StripPrefix != "" && beginsWith(path, e.StripPrefix) {
-		if path = path[len(e.StripPrefix):]; path == "" {
-			path = "/"
+// collectLimits puts the limits of all rules that count one behind another.
+func (d *Decision) collectLimits() {
+	if len(d.Passed) == 0 {
+		if d.Rule != nil {
+			d.Limits = d.Rule.rule.Action.Limits
 		}
+		return
 	}
-	if e.AddPrefix != "" {
-		if path == "/" {
-			path = ""
-		}
-		path = e.AddPrefix + path
+	for _, r := range d.Passed {
+		d.limits = append(d.limits, r.rule.Action.Limits...)
 	}
-	if e.regex != nil {
-		path = e.regex.ReplaceAllString(path, e.Replace.With)
+	if d.Rule != nil {
+		d.limits = append(d.limits, d.Rule.rule.Action.Limits...)
 	}
-	return path
+	d.Limits = d.limits
 }

@@ -3,17 +3,26 @@ package rules_test
 import (
 	"errors"
 	"fmt"
+	"net/netip"
+	"net/textproto"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/llmgw/llmgw/accounts"
 	"github.com/llmgw/llmgw/rules"
 )
 
+// fatal is what helpers need of a testing.TB or a rapid.T.
+type fatal interface {
+	Helper()
+	Fatalf(format string, args ...any)
+}
+
 // compile makes a Set of a file that has no errors.
-func compile(t testing.TB, source string, upstreams ...accounts.Upstream) *rules.Set {
+func compile(t fatal, source string, upstreams ...accounts.Upstream) *rules.Set {
 	t.Helper()
 	files, problems := rules.Decode("rules.yaml", []byte(source))
 	if len(problems) > 0 {
@@ -24,6 +33,13 @@ func compile(t testing.TB, source string, upstreams ...accounts.Upstream) *rules
 		t.Fatalf("compiling: %v", problems)
 	}
 	return set
+}
+
+// decide is Decide with a Decision of its own.
+func decide(s *rules.Set, q *rules.Request) *rules.Decision {
+	d := &rules.Decision{}
+	s.Decide(q, d)
+	return d
 }
 
 // asked makes a request of words such as "POST /v1/x?a=b model=m host=h x-tier=free stream".
@@ -41,7 +57,7 @@ func asked(words string) *rules.Request {
 		case "stream":
 			q.Stream = true
 		default:
-			canonical := strings.ToUpper(name[:1]) + name[1:2] + strings.ToUpper(name[2:3]) + name[3:]
+			canonical := textproto.CanonicalMIMEHeaderKey(name)
 			q.Header[canonical] = append(q.Header[canonical], value)
 		}
 	}
@@ -102,12 +118,12 @@ func TestMatchers(t *testing.T) {
 		t.Run(c.match, func(t *testing.T) {
 			set := compile(t, "version: 1\nrules:\n  - {name: one, match: "+c.match+", action: {upstream: a}}\n", upstream("a", generic))
 			for _, words := range c.takes {
-				if d := set.Decide(asked(words)); d.Outcome != rules.Forward || d.Rule.Name != "one" {
+				if d := decide(set, asked(words)); d.Outcome != rules.Forward || d.Rule.Name != "one" {
 					t.Errorf("%s was not taken", words)
 				}
 			}
 			for _, words := range c.not {
-				if d := set.Decide(asked(words)); d.Outcome != rules.NoRule || d.Rule != nil || d.Candidate != nil {
+				if d := decide(set, asked(words)); d.Outcome != rules.NoRule || d.Rule != nil || len(d.Candidates) != 0 {
 					t.Errorf("%s was taken", words)
 				}
 			}
@@ -140,8 +156,8 @@ rules:
 		{"an upstream is disabled", "POST /v1/x model=off", 0, rules.UpstreamOff, "off", "https://off.example/v1", "", 1},
 		{"a target takes any wire format", "POST /v1/x model=away", accounts.WireBedrock, rules.Forward, "away", "https://t.example/api", "there", -1},
 		{"a model is rewritten", "POST /r/x model=a", accounts.WireOpenAIChat, rules.Forward, "renamed", "https://on.example/v1", "other", 0},
-		{"a model to rewrite is not there", "POST /r/x", accounts.WireOpenAIChat, rules.ModelUnreadable, "renamed", "", "", 0},
-		{"a model to rewrite is not there on a path of no format", "POST /r/x", accounts.WireNone, rules.ModelUnreadable, "renamed", "", "", 0},
+		{"a model to rewrite is not there", "POST /r/x", accounts.WireOpenAIChat, rules.ModelUnreadable, "renamed", "https://on.example/v1", "other", 0},
+		{"a model to rewrite is not there on a path of no format", "POST /r/x", accounts.WireNone, rules.ModelUnreadable, "renamed", "https://on.example/v1", "other", 0},
 		{"an upstream speaks another wire format", "POST /v1/x", accounts.WireAnthropicMessages, rules.WrongWire, "plain", "https://on.example/v1", "", 0},
 		{"an upstream is called", "POST /v1/x", accounts.WireOpenAIChat, rules.Forward, "plain", "https://on.example/v1", "", 0},
 		{"no rule takes it", "POST /v2/x", 0, rules.NoRule, "", "", "", 0},
@@ -149,18 +165,20 @@ rules:
 		t.Run(c.name, func(t *testing.T) {
 			q := asked(c.request)
 			q.Wire = c.wire
-			d := set.Decide(q)
+			d := decide(set, q)
 			if d.Outcome != c.outcome {
 				t.Errorf("outcome is %d", d.Outcome)
 			}
 			if (d.Rule == nil) != (c.rule == "") || d.Rule != nil && d.Rule.Name != c.rule {
 				t.Errorf("rule is %v", d.Rule)
 			}
-			if (d.Candidate == nil) != (c.base == "") {
-				t.Fatalf("candidate is %v", d.Candidate)
+			if (len(d.Candidates) == 0) != (c.base == "") || len(d.Candidates) > 1 {
+				t.Fatalf("candidates are %v", d.Candidates)
 			}
-			if k := d.Candidate; k != nil && (k.Base.String() != c.base || k.Model != c.model || k.Index != c.index || (k.Upstream == nil) != (c.index < 0)) {
-				t.Errorf("candidate is %+v", k)
+			for _, k := range d.Candidates {
+				if model, rewritten := d.Model(q, k); k.Base.String() != c.base || rewritten != (c.model != "") || rewritten && model != c.model || k.Index != c.index || (k.Upstream == nil) != (c.index < 0) {
+					t.Errorf("candidate is %+v, model %q", k, model)
+				}
 			}
 		})
 	}
@@ -205,7 +223,7 @@ rules: []
 	if diff := cmp.Diff([]string{"1 zulu/z1", "2 alpha/a1", "4 bravo/b2"}, enabled); diff != "" {
 		t.Errorf("enabled (-want +got):\n%s", diff)
 	}
-	if d := set.Decide(asked("GET /")); d.Rule.Name != "z1" {
+	if d := decide(set, asked("GET /")); d.Rule.Name != "z1" {
 		t.Errorf("%s decides", d.Rule.Name)
 	}
 }
@@ -225,7 +243,7 @@ func TestCompileGivesASetOrErrors(t *testing.T) {
 
 	files[0].Rules = files[0].Rules[:0]
 	set, problems = rules.Compile(rules.Config{Revision: 3, Files: files, Upstreams: []accounts.Upstream{upstream("openai")}})
-	if set == nil || len(problems) > 0 || set.Revision() != 3 || set.Decide(asked("GET /")).Outcome != rules.NoRule {
+	if set == nil || len(problems) > 0 || set.Revision() != 3 || decide(set, asked("GET /")).Outcome != rules.NoRule {
 		t.Errorf("an empty configuration: %v, %v", set, problems)
 	}
 	u, index, ok := set.Upstream("openai")
@@ -278,16 +296,16 @@ rules:
       headers: {remove: [x-old, x-older], set: {x-b: "2", x-a: "1"}, add: {via: llmgw}}
       response_headers: {set: {set-cookie: "a=b"}}
 `, upstream("a"))
-	r := set.Rules()[0]
+	r, unexported := set.Rules()[0], cmpopts.IgnoreUnexported(rules.HeaderEdit{})
 	want := []rules.HeaderEdit{
 		{Op: rules.RemoveHeader, Name: "X-Old"}, {Op: rules.RemoveHeader, Name: "X-Older"},
 		{Op: rules.SetHeader, Name: "X-A", Value: "1"}, {Op: rules.SetHeader, Name: "X-B", Value: "2"},
 		{Op: rules.AddHeader, Name: "Via", Value: "llmgw"},
 	}
-	if diff := cmp.Diff(want, r.Headers); diff != "" {
+	if diff := cmp.Diff(want, r.Headers, unexported); diff != "" {
 		t.Errorf("headers (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]rules.HeaderEdit{{Op: rules.SetHeader, Name: "Set-Cookie", Value: "a=b"}}, r.ResponseHeaders); diff != "" {
+	if diff := cmp.Diff([]rules.HeaderEdit{{Op: rules.SetHeader, Name: "Set-Cookie", Value: "a=b"}}, r.ResponseHeaders, unexported); diff != "" {
 		t.Errorf("response headers (-want +got):\n%s", diff)
 	}
 }
@@ -317,8 +335,8 @@ func TestPathEdits(t *testing.T) {
 			}
 			set := compile(t, "version: 1\nrules:\n  - {name: one, action: "+action+"}\n")
 			q := asked("POST " + c.path)
-			d := set.Decide(q)
-			got, err := d.Path(q)
+			d := decide(set, q)
+			got, err := d.Path(q, d.Candidates[0])
 			if refused := (*rules.PathError)(nil); c.refused != "" && (!errors.As(err, &refused) || refused.Reason != c.refused) {
 				t.Errorf("error is %v", err)
 			}
@@ -358,26 +376,41 @@ rules:
 func TestDecidingAllocatesNothing(t *testing.T) {
 	set := compile(t, `version: 1
 rules:
+  - {name: mark, continue: true, match: {key: [ci-*]}, action: {limits: [600/min], headers: {remove: [x-a]}}}
+  - {name: mark-gpt, continue: true, match: {model: [gpt-*]}, action: {limits: [20 concurrent]}}
   - {name: expr, match: {path: {regex: "^/v2/"}}, action: {upstream: a}}
   - {name: head, match: {header: {x-tier: {in: [free, trial]}}, host: ["*.example.com"], query: {beta: {prefix: t}}}, action: {upstream: a}}
+  - {name: caller, match: {tag: {plan: tri*}, source: [10.0.0.0/8], body_bytes: {lt: 10KB}, not: {user: [dana], header: {x-a: b}}}, action: {upstreams: [{name: a, weight: 3}, {name: b}], fallback: [{name: b}]}}
   - {name: glob, match: {path: /v1/**, model: ["gpt-*-x*", "!gpt-5-x"], method: [POST]}, action: {upstream: a}}
-  - {name: rest, action: {upstream: a}}
-`, upstream("a"))
+  - {name: rest, action: {upstreams: [{name: a, weight: 80}, {name: b, weight: 20}, {name: off}], affinity: header:x-session, retry: {on: [reset, 503]}}}
+`, upstream("a"), upstream("b"), upstream("off", off))
+	var d rules.Decision
 	for _, words := range []string{
 		"POST /v1/chat/completions?beta=true model=gpt-5-xy x-tier=free host=a.example.com:443 stream",
 		"POST /v1/chat/completions model=gpt-5-xy", "GET /v2/x", "GET /v1/models?beta=no x-tier=trial host=b.example.com",
+		"GET /v1/models", "GET /v1/models x-session=s1", "POST /v1/chat/completions model=gpt-5 x-plan=1",
 	} {
 		q := asked(words)
+		q.Key, q.User, q.UserTags, q.Source = "ci-bot", "erin", map[string]string{"plan": "trial"}, netip.MustParseAddr("10.1.2.3")
+		if !strings.Contains(words, "plan") {
+			q.Source = netip.MustParseAddr("2001:db8::1")
+		}
 		if allocated := testing.AllocsPerRun(100, func() {
-			d := set.Decide(q)
+			set.Decide(q, &d)
 			if d.Outcome != rules.Forward {
 				t.Fatal(d.Outcome)
 			}
-			if _, err := d.Path(q); err != nil {
+			c := d.Candidates[0]
+			if _, err := d.Path(q, c); err != nil {
 				t.Fatal(err)
 			}
+			d.Model(q, c)
+			d.Timeouts(c)
 		}); allocated != 0 {
 			t.Errorf("%s: %v allocations", words, allocated)
+		}
+		if len(d.Passed) == 0 || len(d.Limits) == 0 {
+			t.Errorf("%s: nothing passed", words)
 		}
 	}
 }

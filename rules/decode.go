@@ -23,16 +23,8 @@ const version = "1"
 // be read.
 func Decode(name string, source []byte) ([]File, Problems) {
 	d := &decoder{file: name}
-	// A mark at the beginning of the text, as editors put it there.
-	source = bytes.TrimPrefix(source, []byte("\ufeff"))
-	if len(source) > maxSource {
-		d.refuse(mark{1, 1}, "", fmt.Sprintf("split it: a file may hold several sets, and a gateway several files, each up to %d MiB", maxSource>>20), "the file is too large: %d bytes", len(source))
-		return nil, d.problems
-	}
-	documents, err := parseYAML(source)
-	if err != nil {
-		at, message := syntaxError(source, err)
-		d.refuse(at, "", "", "%s", message)
+	documents := d.parse(source)
+	if len(d.problems) > 0 {
 		return nil, d.problems
 	}
 	if len(documents) == 0 {
@@ -45,6 +37,23 @@ func Decode(name string, source []byte) ([]File, Problems) {
 	d.check(func(c *checker) { c.files(files) })
 	d.problems.sort()
 	return files, d.limited()
+}
+
+// parse gives the documents of a text, or a problem.
+func (d *decoder) parse(source []byte) []*yaml.Node {
+	// A mark at the beginning of the text, as editors put it there.
+	source = bytes.TrimPrefix(source, []byte("\ufeff"))
+	if len(source) > maxSource {
+		d.refuse(mark{1, 1}, "", fmt.Sprintf("split it: a file may hold several sets, and a gateway several files, each up to %d MiB", maxSource>>20), "the file is too large: %d bytes", len(source))
+		return nil
+	}
+	documents, err := parseYAML(source)
+	if err != nil {
+		at, message := syntaxError(source, err)
+		d.refuse(at, "", "", "%s", message)
+		return nil
+	}
+	return documents
 }
 
 // check adds what is wrong with the values that could be read. A value that
@@ -72,6 +81,7 @@ type decoder struct {
 	from      *origin // of what is being read
 	problems  Problems
 	values    int // read so far
+	nots      int // around what is being read
 }
 
 // document reads one set.
@@ -121,6 +131,10 @@ func (d *decoder) readRule(path string, n *yaml.Node) Rule {
 		field{"enabled", func(path string, n *yaml.Node) {
 			enabled := d.boolean(path, n)
 			r.Disabled = enabled != nil && !*enabled
+		}},
+		field{"continue", func(path string, n *yaml.Node) {
+			goesOn := d.boolean(path, n)
+			r.Continue = goesOn != nil && *goesOn
 		}},
 		field{"match", func(path string, n *yaml.Node) { r.Match = d.match(path, n) }},
 		field{"action", func(path string, n *yaml.Node) { r.Action = d.action(path, n) }},

@@ -22,6 +22,12 @@ func (d *decoder) match(path string, n *yaml.Node) (m Match) {
 		field{"query", func(path string, n *yaml.Node) { m.Query = d.tests(path, n) }},
 		field{"model", func(path string, n *yaml.Node) { m.Model = d.texts(path, n) }},
 		field{"stream", func(path string, n *yaml.Node) { m.Stream = d.boolean(path, n) }},
+		field{"key", func(path string, n *yaml.Node) { m.Key = d.texts(path, n) }},
+		field{"user", func(path string, n *yaml.Node) { m.User = d.texts(path, n) }},
+		field{"tag", func(path string, n *yaml.Node) { m.Tag = d.textMap(path, n) }},
+		field{"source", func(path string, n *yaml.Node) { m.Source = d.texts(path, n) }},
+		field{"body_bytes", func(path string, n *yaml.Node) { m.BodyBytes = d.bounds(path, n) }},
+		field{"not", func(path string, n *yaml.Node) { m.Not = d.not(path, n) }},
 	)
 	return m
 }
@@ -87,4 +93,54 @@ func (d *decoder) test(path string, n *yaml.Node) (t Text) {
 		d.refuse(at(n), path, hint, "there is no operator")
 	}
 	return t
+}
+
+// bounds reads what the size of a body must be.
+func (d *decoder) bounds(path string, n *yaml.Node) *Bounds {
+	var b Bounds
+	before := len(d.problems)
+	d.object(path, n, "field", "fields of body_bytes are",
+		field{"gt", func(path string, n *yaml.Node) { b.GT = d.size(path, n) }},
+		field{"lt", func(path string, n *yaml.Node) { b.LT = d.size(path, n) }},
+	)
+	if len(d.problems) > before {
+		return nil
+	}
+	return &b
+}
+
+// size reads a number of bytes, with a unit or without.
+func (d *decoder) size(path string, n *yaml.Node) *int64 {
+	n = d.resolve(n)
+	if n.Kind != yaml.ScalarNode || n.ShortTag() != "!!int" && n.ShortTag() != "!!str" {
+		d.refuse(at(n), path, sizeHint, "must be a size, found %s", kind(n))
+		return nil
+	}
+	size, err := parseSize(n.Value)
+	if err != nil {
+		d.refuse(at(n), path, sizeHint, "%v", err)
+		return nil
+	}
+	return &size
+}
+
+const sizeHint = "it looks like 4096, 10KB or 2MiB"
+
+// maxNots is deeper than anybody thinks, and keeps a block that holds itself
+// by an alias from going on forever.
+const maxNots = 4
+
+func (d *decoder) not(path string, n *yaml.Node) *Match {
+	if d.nots == maxNots {
+		d.refuse(at(n), path, "", "not is nested deeper than %d", maxNots)
+		return nil
+	}
+	d.nots++
+	defer func() { d.nots-- }()
+	before := len(d.problems)
+	m := d.match(path, n)
+	if len(d.problems) > before && m.empty() {
+		return nil
+	}
+	return &m
 }

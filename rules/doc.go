@@ -12,11 +12,16 @@
 //  3. CanonicalPath, ReadPath and the scan of a body make a Request of what
 //     came in.
 //  4. Set.Decide walks the index along the request's path and model, asks the
-//     few rules that stand there, and gives a Decision. Decision.Path gives the
-//     path to send, and JoinURL puts it behind the upstream's URL.
+//     few rules that stand there, and gives a Decision: the rule, its candidates
+//     in the order in which to try them, when to try another one, and limits.
+//  5. For each attempt Decision.Path, Model, EditHeaders and Timeouts say what is
+//     sent to a candidate, and JoinURL puts the path behind its URL.
+//  6. Set.Explain asks the same conditions and says of every rule why it did not
+//     take the request.
 //
-// The package is pure: no IO, no clock, no server. It does not know who is
-// calling, sends nothing, and reads no credential.
+// The package is pure: no IO, no clock, no server. It does not find out who is
+// calling, sends nothing, counts nothing, draws no lots (Request.Random is
+// given), and reads no credential.
 //
 // # Order
 //
@@ -53,18 +58,65 @@
 // Models. In a pattern only * is special, and the characters of other pattern
 // languages (? [ ] { } \) are refused rather than taken as they stand.
 //
-// Actions. A path edit's strip_prefix takes whole segments off and leaves other
+// Callers. Patterns of key and user are as those of models without !, and take
+// nobody where there is no key or user. A tag is looked up in the key's tags,
+// and in its user's where the key has none of that name. source compares IPv4
+// addresses as such, however they are written, and takes no address that nobody
+// knows. A network is written without bits beyond its size. body_bytes is the
+// length of the body as it came; sizes are whole numbers of bytes, or of KB, MB,
+// GB (thousands) or KiB, MiB, GiB; bounds are exclusive; a body whose length
+// nobody knows has no size.
+//
+// Not. None of the block's matchers may hold: {model: [a], key: [b]} leaves out
+// both the model and the key. Every header, parameter and tag is a matcher of its
+// own there. Blocks nest to a depth of 4.
+//
+// Several upstreams. A weight that is not given is 1, and there is none of 0:
+// leave the entry out, or make it a fallback. One upstream may stand in several
+// entries. A caller stays with an entry by its upstream's name (and by which of
+// several entries with that name it is), so that neither the rule's name nor the
+// other entries nor the revision move it; a weight that changes moves only as
+// many callers as it must. affinity: header:NAME goes by the header's first
+// value, and by the key where there is none; without a key, lots are drawn. What
+// is disabled or does not speak the wire format is left out before one is
+// chosen. A fallback goes with upstream, upstreams or target; its entries are
+// tried in the order of the file.
+//
+// Attempts. attempts counts the first one; where there are more of them than
+// candidates, the list begins again. reset is a connection that broke before the
+// answer's first byte, timeout any of connect, response_header and first_token.
+// The statuses are 429 and 500 to 599. A timeout of an entry goes before the
+// rule's, and that before those of rules with continue, the last one first; 0
+// is none, whatever a wider scope says.
+//
+// Placeholders. One that stands for nothing is empty; of several values the
+// first is taken. A value with a control character, or with a key of this
+// gateway in it, makes the edit a no-op. So does a model that comes out empty.
+// Headers that carry credentials, and the query parameter key, cannot be passed
+// on. In paths every value is escaped down to the unreserved characters. ${1}
+// in replace is the group, as $1 is. rule.name is the rule in which it is
+// written; for a target, upstream.name is its host. strip_prefix may have
+// placeholders too; respond and target have none, and a text cannot hold ${
+// otherwise.
+//
+// Actions. An entry's path edit comes after the rule's; its model goes before
+// the rule's. Limits are those of all rules with continue that matched and of
+// the deciding one. A path edit's strip_prefix takes whole segments off and leaves other
 // paths alone; add_prefix comes next, replace last; set stands alone. What comes
-// out must be a canonical path, or the request is refused. In replace, $1 is the
-// first group of the expression. Headers are removed first, then set, then
-// added, each in the order of names. A rule that rewrites the model refuses
-// every request that shows none, whatever its wire format. A status to respond
+// out of all edits must be a canonical path, or the request is refused. In
+// replace, $1 is the first group of the expression. Headers are removed first, then set, then
+// added, each in the order of names. A rule that rewrites the model, for
+// any of its usable candidates, refuses every request that shows none, whatever
+// its wire format. A status to respond
 // with is from 200 to 599.
 //
 // Destinations. Link-local addresses and cloud metadata are refused by address
 // and by name, as are hosts that end in a number without being an IPv4 address,
 // which some resolvers read as one. The address that a name leads to is to be
 // checked at every dial, with ForbiddenAddress.
+//
+// Rules that continue. They cover no later rule, and are asked only as far as the
+// rule that decides.
 //
 // Warnings. Covered is a rule whose requests one earlier enabled rule takes;
 // several that do so together are not looked for, and regular expressions cover

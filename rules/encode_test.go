@@ -24,6 +24,33 @@ rules:
     action:
       upstream: anthropic
       model: claude-sonnet-5
+  - name: attempts
+    match:
+      key: [ci-*, dana]
+      user: ['*']
+      tag: {plan: trial, team: '*'}
+      source: [10.0.0.0/8, '2001:db8::/32']
+      body_bytes: {gt: 100, lt: 2MiB}
+      not:
+        header:
+          x-tier: paid
+        source: [10.1.0.0/16]
+        not:
+          model: [gpt-*]
+    action:
+      upstreams:
+        - {name: groq-a, weight: 80, model: 'openai/${model}', timeouts: {first_token: 20s}}
+        - name: groq-b
+          weight: 20
+          path:
+            strip_prefix: /x
+      fallback:
+        - {name: openai}
+      affinity: header:x-session
+      timeouts: {connect: 500ms, first_token: 10s, idle: 0, total: 90s}
+      retry: {on: [connect, reset, timeout, 429, 502, 529], attempts: 3, within: 10s}
+      limits: [600 requests/min, 2M tokens/day per user, '$37.10/month per tag:team', 20 concurrent per rule]
+      on_client_gone: finish
   - name: everything
     enabled: false
     match:
@@ -56,6 +83,14 @@ rules:
       response_headers:
         set:
           x-served-by: legacy
+  - name: marks
+    continue: true
+    match: {}
+    action:
+      headers:
+        set:
+          x-request-source: llmgw ${key.name}
+      limits: [$50/month]
   - name: retired
     match:
       path: {regex: ^/v1/(chat|responses)}
@@ -108,8 +143,20 @@ func TestJSONHasTheNamesAndTheOrderOfYAML(t *testing.T) {
 		`"model":["gpt-5*","!gpt-5-pro*"],"stream":true},"action":{"target":"https://models.internal.example/api",` +
 		`"path":{"strip_prefix":"/legacy","add_prefix":"/v1","replace":{"regex":"^/v1/(.*)$","with":"/v2/$1"}},` +
 		`"headers":{"set":{"x-source":"llmgw"},"add":{"via":"1.1 llmgw"},"remove":["x-tier"]},"response_headers":{"set":{"x-served-by":"legacy"}}}}`
-	got, err := json.Marshal(files[0].Rules[1])
+	got, err := json.Marshal(files[0].Rules[2])
 	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	want = `{"name":"attempts","match":{"key":["ci-*","dana"],"user":["*"],"tag":{"plan":"trial","team":"*"},"source":["10.0.0.0/8","2001:db8::/32"],` +
+		`"body_bytes":{"gt":100,"lt":"2MiB"},"not":{"header":{"x-tier":"paid"},"source":["10.1.0.0/16"],"not":{"model":["gpt-*"]}}},` +
+		`"action":{"upstreams":[{"name":"groq-a","weight":80,"model":"openai/${model}","timeouts":{"first_token":"20s"}},{"name":"groq-b","weight":20,"path":{"strip_prefix":"/x"}}],` +
+		`"fallback":[{"name":"openai"}],"affinity":"header:x-session","timeouts":{"connect":"500ms","first_token":"10s","idle":0,"total":"90s"},` +
+		`"retry":{"on":["connect","reset","timeout",429,502,529],"attempts":3,"within":"10s"},` +
+		`"limits":["600 requests/min","2M tokens/day per user","$37.10/month per tag:team","20 concurrent per rule"],"on_client_gone":"finish"}}`
+	if got, err = json.Marshal(files[0].Rules[1]); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(want, string(got)); diff != "" {

@@ -14,8 +14,8 @@ func TestExcerptsShowTheLineAndTheWord(t *testing.T) {
 		{"an operator", head("match:\n  header:\n    x-tier:\n      contians: sonnet"), "" +
 			"    7 |           contians: sonnet\n" +
 			"      |           ^^^^^^^^ did you mean \"contains\"?\n"},
-		{"a word in a flow", head("match: {tag: {a: b}, model: [a]}"), "" +
-			"    4 |     match: {tag: {a: b}, model: [a]}\n" +
+		{"a word in a flow", head("match: {ttl: {a: b}, model: [a]}"), "" +
+			"    4 |     match: {ttl: {a: b}, model: [a]}\n" +
 			"      |             ^^^\n"},
 		{"a quoted text", head(`match: {model: ["gpt-[45]", a]}`), "" +
 			"    4 |     match: {model: [\"gpt-[45]\", a]}\n" +

@@ -19,6 +19,9 @@ func FuzzDecode(f *testing.F) {
 		canonical, "", "---\n---\n", "version: 1\nrules: []\n", "version: 1\nrules: [&a {name: a}, *a, {<<: *a}]",
 		head("match: {header: {x: {contians: a}}}"), head("action: {respond: {status: 99}, upstream: a}"),
 		"rules: &r [*r]", "? [a]\n: b", "!!binary x", "a: |\n\n\n b", "\xff", "\ufeffversion: 1\nrules: []", "version: 1\nrules:\n  - name: ! a\n    match: {path: *b}",
+		head(`match: &m {key: [a], tag: {a: "*"}, source: [10.0.0.0/8], body_bytes: {gt: 1KB, lt: 9999999999999}, not: {not: *m}}`),
+		head("continue: true\naction: {limits: [$1.5/day, 2M tokens/min per tag:a], timeouts: {idle: 0, total: 1h1m}}"),
+		head(`action: {upstreams: [{name: a, weight: 3, model: "${model}", path: {set: "/${tag.a}"}}], fallback: [{name: b}], affinity: header:x, retry: {on: [connect, 429, 599], within: 1ms}, on_client_gone: finish}`),
 		head("match: {path: {regex: (}, model: ['!', '']}"), head(`action: {path: {set: "/%zz", replace: {regex: a, with: "${x}"}}}`),
 	} {
 		f.Add([]byte(seed))

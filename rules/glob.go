@@ -138,32 +138,29 @@ func globProblem(pattern string) string {
 	return ""
 }
 
-// models is a list of model patterns, made ready.
-type models struct {
+// globs is a list of patterns, made ready; those that begin with ! exclude.
+type globs struct {
 	take   []glob // empty: all
 	except []glob
 }
 
-func newModels(patterns []string) *models {
-	if len(patterns) == 0 {
-		return nil
-	}
-	var m models
+func newGlobs(patterns []string) globs {
+	var g globs
 	for _, pattern := range patterns {
 		if name, excluded := strings.CutPrefix(pattern, "!"); excluded {
-			m.except = append(m.except, newGlob(name))
+			g.except = append(g.except, newGlob(name))
 		} else {
-			m.take = append(m.take, newGlob(pattern))
+			g.take = append(g.take, newGlob(pattern))
 		}
 	}
-	return &m
+	return g
 }
 
-func (m *models) takes(model string) bool {
-	if len(m.take) > 0 && !anyTakes(m.take, model) {
+func (g *globs) takes(text string) bool {
+	if len(g.take) > 0 && !anyTakes(g.take, text) {
 		return false
 	}
-	return !anyTakes(m.except, model)
+	return !anyTakes(g.except, text)
 }
 
 func anyTakes(globs []glob, text string) bool {
@@ -173,4 +170,13 @@ func anyTakes(globs []glob, text string) bool {
 		}
 	}
 	return false
+}
+
+// callerGlobProblem says what is wrong with a pattern for names of keys or
+// users, or for the value of a tag.
+func callerGlobProblem(pattern, field string) (problem, hint string) {
+	if strings.HasPrefix(pattern, "!") {
+		return "! excludes models only", "write not: {" + field + ": …}"
+	}
+	return globProblem(pattern), ""
 }

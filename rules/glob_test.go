@@ -232,7 +232,8 @@ func TestARuleOfManyPathsAndModelsIsFoundByAllOfThem(t *testing.T) {
 	}
 	for i := range 31 {
 		q := &Request{Path: fmt.Sprintf("/p%d/x", i), Model: fmt.Sprintf("m%d", 29-min(i, 29)), HasModel: true}
-		if d := set.Decide(q); (d.Rule != nil) != (i < 30) {
+		var d Decision
+		if set.Decide(q, &d); (d.Rule != nil) != (i < 30) {
 			t.Errorf("%s with %s: %v", q.Path, q.Model, d.Outcome)
 		}
 	}

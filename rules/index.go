@@ -33,10 +33,18 @@ type modelIndex struct {
 // order.
 type modelPlace struct{ under, whole []int }
 
-func newIndex(rules []*Compiled) *index {
-	x := &index{rules: rules}
+// newIndex files those of the rules that say continue, or all others. It is nil
+// where none says continue.
+func newIndex(rules []*Compiled, continuing bool) *index {
+	x, filed := &index{rules: rules}, 0
 	for i, rule := range rules {
-		x.add(i, &rule.rule.Match)
+		if rule.Continue == continuing {
+			x.add(i, &rule.rule.Match)
+			filed++
+		}
+	}
+	if continuing && filed == 0 {
+		return nil
 	}
 	return x
 }
@@ -167,6 +175,27 @@ func (x *index) firstOf(list []int, q *Request, best int) int {
 		}
 	}
 	return best
+}
+
+// all adds the rules that take a request and stand before another one (nil: the
+// end) to found, in their order.
+func (x *index) all(q *Request, before *Compiled, found []*Compiled) []*Compiled {
+	end := len(x.rules)
+	if before != nil {
+		end = before.Index
+	}
+	x.along(q.Path, q.Model, q.HasModel, func(list []int) {
+		for _, i := range list {
+			if i >= end {
+				return
+			}
+			if x.rules[i].match.takes(q) {
+				found = append(found, x.rules[i])
+			}
+		}
+	})
+	slices.SortFunc(found, func(a, b *Compiled) int { return a.Index - b.Index })
+	return slices.Compact(found)
 }
 
 // along visits the lists of rules that could take everything whose path begins

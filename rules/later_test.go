@@ -2,20 +2,22 @@ package rules_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/llmgw/llmgw/accounts"
 	"github.com/llmgw/llmgw/rules"
 )
 
-// Fields that other gateways have, or that this one may come to have, are told
-// apart from those there are: nothing is taken and then not done.
+// Fields that other gateways have are told apart from those there are: nothing
+// is taken and then not done.
 func TestNothingIsTakenThatWouldNotBeDone(t *testing.T) {
-	const list = " | matchers are path, method, host, header, query, model, stream"
+	const list = " | matchers are path, method, host, header, query, model, stream, key, user, tag, source, body_bytes, not"
 	for field, value := range map[string]string{
-		"tag": "{plan: trial}", "key": "[ci-*]", "user": "[dana]", "source": "[10.0.0.0/8]", "body_bytes": "{gt: 5}", "not": "{model: [a]}",
+		"protocol": "https", "remote_ip": "[10.0.0.0/8]", "expression": "true", "any": "[{model: [a]}]",
 	} {
 		t.Run("matcher "+field, func(t *testing.T) {
 			_, problems := rules.Decode("rules.yaml", []byte(head("match: {"+field+": "+value+"}")))
@@ -25,10 +27,9 @@ func TestNothingIsTakenThatWouldNotBeDone(t *testing.T) {
 			}
 		})
 	}
-	const actions = " | actions are upstream, target, path, model, headers, response_headers, respond"
+	const actions = " | actions are upstream, upstreams, target, fallback, affinity, path, model, headers, response_headers, timeouts, retry, limits, on_client_gone, respond"
 	for field, value := range map[string]string{
-		"upstreams": "[{name: a}]", "fallback": "[{name: a}]", "retry": "{on: [connect]}", "timeouts": "{idle: 60s}",
-		"limits": "[600/min]", "on_client_gone": "finish", "affinity": "key",
+		"redirect": "/x", "mirror": "a", "rewrite": "/x", "cache": "60s", "credential": "a/batch",
 	} {
 		t.Run("action "+field, func(t *testing.T) {
 			_, problems := rules.Decode("rules.yaml", []byte(head("action: {"+field+": "+value+"}")))
@@ -117,7 +118,11 @@ func TestWhatAFileLeavesOutHasItsDefault(t *testing.T) {
 }
 
 func TestRulesMadeInCodeAreCheckedAsThoseFromFiles(t *testing.T) {
-	yes := true
+	yes, below := true, int64(-1)
+	many := make([]string, 65)
+	for i := range many {
+		many[i] = fmt.Sprintf("\nrule \"a\": action.fallback[%d].name: \"a b\" is not a name", i)
+	}
 	for _, c := range []struct {
 		name string
 		rule rules.Rule
@@ -128,6 +133,16 @@ func TestRulesMadeInCodeAreCheckedAsThoseFromFiles(t *testing.T) {
 		{"a parameter without a name", rules.Rule{Match: rules.Match{Query: map[string]rules.Text{"": {Prefix: "a"}}}}, `rule "a": match.query.: a parameter's name is empty`},
 		{"a header of one connection", rules.Rule{Match: rules.Match{Header: map[string]rules.Text{"Transfer-Encoding": {Prefix: "a"}}}}, `rule "a": match.header.Transfer-Encoding: "Transfer-Encoding" is about one connection and cannot be matched`},
 		{"removal of what is no header", rules.Rule{Action: rules.Action{Headers: rules.HeaderEdits{Remove: []string{"a b"}}}}, `rule "a": action.headers.remove[0]: "a b" is not the name of a header`},
+		{"a not within its bounds and beyond", rules.Rule{Match: deepNot(6)}, `rule "a": match.not.not.not.not.not: not is nested deeper than 4`},
+		{"a not of nothing", rules.Rule{Match: rules.Match{Not: &rules.Match{}}}, `rule "a": match.not: there is no matcher`},
+		{"bounds of nothing", rules.Rule{Match: rules.Match{BodyBytes: &rules.Bounds{}}}, `rule "a": match.body_bytes: there is no size`},
+		{"a size below zero", rules.Rule{Match: rules.Match{BodyBytes: &rules.Bounds{GT: &below}}}, `rule "a": match.body_bytes: not a size`},
+		{"a limit of nothing", rules.Rule{Action: rules.Action{Limits: []accounts.Limit{{}}}}, `rule "a": action.limits[0]: the amount must be more than zero`},
+		{"a retry without end", rules.Rule{Action: rules.Action{Retry: &rules.Retry{Attempts: -1}}}, `rule "a": action.retry: attempts are from 1 to 20, within 1h`},
+		{"an entry without a name", rules.Rule{Action: rules.Action{Upstreams: []rules.Entry{{Weight: 1}}}}, `rule "a": action.upstreams[0].name: "" is not a name`},
+		{"an entry of no weight", rules.Rule{Action: rules.Action{Upstreams: []rules.Entry{{Name: "u", Weight: -1}}}}, `rule "a": action.upstreams[0].name: unknown upstream "u"
+rule "a": action.upstreams[0].weight: must be a whole number from 1 to 1000000, found -1`},
+		{"too many upstreams", rules.Rule{Action: rules.Action{Target: "https://a.example", Fallback: slices.Repeat([]rules.Entry{{Name: "a b"}}, 65)}}, `rule "a": action.fallback: more than 64 upstreams` + strings.Join(many, "")},
 		{"a value that is no UTF-8", rules.Rule{Action: rules.Action{Model: "a\xff"}}, `rule "a": action.model: the value holds a control character`},
 		{"an expression beyond all bounds", rules.Rule{Match: rules.Match{Path: rules.Paths{Regex: "(((a{1000}){1000}){1000})"}}}, `rule "a": match.path.regex: not a regular expression: invalid repeat count`},
 	} {
@@ -138,6 +153,54 @@ func TestRulesMadeInCodeAreCheckedAsThoseFromFiles(t *testing.T) {
 				t.Errorf("got  %v\nwant %s", problems, c.want)
 			}
 		})
+	}
+}
+
+// deepNot nests so many blocks that must not hold.
+func deepNot(depth int) rules.Match {
+	m := rules.Match{Model: []string{"a"}}
+	for range depth {
+		m = rules.Match{Not: &m}
+	}
+	return m
+}
+
+func TestWordsThatWereProbablyMeantAreSuggested(t *testing.T) {
+	for rule, want := range map[string]string{
+		`action: {headers: {set: {x-a: "${kye.name}"}}}`:                        "${key.name}",
+		`action: {headers: {set: {x-a: "${request_id}"}}}`:                      "${request.id}",
+		`action: {model: "${mdoel}"}`:                                           "${model}",
+		`action: {model: "${tga.plan}"}`:                                        "${tag.plan}",
+		`action: {model: "${headers.x-a}"}`:                                     "${header.x-a}",
+		`action: {model: "${zzzzzz}"}`:                                          "",
+		`action: {retry: {on: [conect]}}`:                                       "connect",
+		`action: {timeouts: {frist_token: 1s}}`:                                 "first_token",
+		`action: {upstreams: [{name: a, wieght: 1}]}`:                           "weight",
+		`action: {upstreams: [{name: a}, {name: b}], affinity: kye}`:            "key",
+		`match: {tags: {a: b}}`:                                                 "tag",
+		`action: {on_client_gone: finish, upstream: a, fallbacks: [{name: b}]}`: "fallback",
+		`match: {not: {modle: [a]}}`:                                            "model",
+		`match: {body_bytes: {gt: 1, le: 2}}`:                                   "lt",
+		`continue: true` + "\n" + `action: {limit: [5/min]}`:                    "limits",
+	} {
+		_, problems := rules.Decode("rules.yaml", []byte(head(rule)))
+		if len(problems) != 1 || problems[0].Suggestion != want {
+			t.Errorf("%s: %+v", rule, problems)
+		}
+	}
+}
+
+func TestUnknownUpstreamsOfEntriesAreNamedWhereTheyStand(t *testing.T) {
+	files, problems := rules.Decode("rules.yaml", []byte(head("action: {upstreams: [{name: a}, {name: opnai}], fallback: [{name: c}]}")))
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	_, problems = rules.Compile(rules.Config{Files: files, Upstreams: []accounts.Upstream{upstream("a"), upstream("openai")}})
+	want := `4:44 rules[0].action.upstreams[1].name: unknown upstream "opnai" | upstreams are a, openai
+4:71 rules[0].action.fallback[0].name: unknown upstream "c" | upstreams are a, openai
+`
+	if diff := cmp.Diff(want, shown(problems)); diff != "" || problems[0].Suggestion != "openai" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

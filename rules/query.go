@@ -27,6 +27,29 @@ func (t *test) takesParameter(rawQuery, name string) bool {
 	return t.op == opMissing && !found
 }
 
+// parameters gives all values that a query has under a name.
+func parameters(rawQuery, name string) []string {
+	var values []string
+	for pair := range strings.SplitSeq(rawQuery, "&") {
+		if key, value, _ := strings.Cut(pair, "="); pair != "" && unescape(key) == name {
+			values = append(values, unescape(value))
+		}
+	}
+	return values
+}
+
+// firstParameter gives the first value that a query has under a name.
+func firstParameter(rawQuery, name string) string {
+	for rawQuery != "" {
+		var pair string
+		pair, rawQuery, _ = strings.Cut(rawQuery, "&")
+		if key, value, _ := strings.Cut(pair, "="); pair != "" && unescape(key) == name {
+			return unescape(value)
+		}
+	}
+	return ""
+}
+
 // unescape allocates only where there is something to decode.
 func unescape(text string) string {
 	if !strings.ContainsAny(text, "%+") {

@@ -1,6 +1,11 @@
 package rules
 
-import "reflect"
+import (
+	"reflect"
+	"slices"
+
+	"github.com/llmgw/llmgw/accounts"
+)
 
 // File is one set of rules as it is written: a YAML document.
 type File struct {
@@ -24,6 +29,7 @@ type Rule struct {
 	Name        string
 	Description string
 	Disabled    bool // written as enabled: false
+	Continue    bool // its edits are kept, and the search goes on
 	Match       Match
 	Action      Action
 	from        *origin // nil for a rule that came from no file
@@ -31,14 +37,25 @@ type Rule struct {
 
 // Match is what a request must look like. What is not given holds for all.
 type Match struct {
-	Path   Paths
-	Method []string
-	Host   []string
-	Header map[string]Text
-	Query  map[string]Text
-	Model  []string
-	Stream *bool
+	Path      Paths
+	Method    []string
+	Host      []string
+	Header    map[string]Text
+	Query     map[string]Text
+	Model     []string
+	Stream    *bool
+	Key, User []string          // name globs
+	Tag       map[string]string // globs, by the tag's name
+	Source    []string          // CIDRs
+	BodyBytes *Bounds
+	Not       *Match // none of its matchers may hold
 }
+
+// empty says whether nothing is asked for.
+func (m *Match) empty() bool { return len(m.singles()) == 0 }
+
+// Bounds are those of a body's size in bytes; one of them is given.
+type Bounds struct{ GT, LT *int64 }
 
 // Paths is a list of path patterns or one regular expression.
 type Paths struct {
@@ -57,12 +74,28 @@ type Text struct {
 // Action is what becomes of a request that matched.
 type Action struct {
 	Upstream        string
+	Upstreams       []Entry
 	Target          string
+	Fallback        []Entry
+	Affinity        string // "key", "none", "header:NAME"; empty: key
 	Path            *PathEdit
 	Model           string
 	Headers         HeaderEdits
 	ResponseHeaders HeaderEdits
+	Timeouts        accounts.Timeouts
+	Retry           *Retry
+	Limits          []accounts.Limit
+	OnClientGone    string // "cancel", "finish"; empty: cancel
 	Respond         *Respond
+}
+
+// Entry is one of several upstreams, or one to fall back on.
+type Entry struct {
+	Name     string
+	Weight   int // 0: not given, which counts as 1
+	Model    string
+	Path     *PathEdit // comes after the action's own
+	Timeouts accounts.Timeouts
 }
 
 // PathEdit rewrites the path that is put behind the upstream's URL.
@@ -96,3 +129,28 @@ func (r Rule) Equal(other Rule) bool {
 	r.from, other.from = nil, nil
 	return reflect.DeepEqual(r, other)
 }
+
+// Upstreams gives the names of the upstreams that a rule sends to, each once, in
+// the order in which they are written.
+func (r *Rule) Upstreams() []string {
+	var names []string
+	add := func(name string) {
+		if name != "" && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	add(r.Action.Upstream)
+	for _, entries := range [][]Entry{r.Action.Upstreams, r.Action.Fallback} {
+		for i := range entries {
+			add(entries[i].Name)
+		}
+	}
+	return names
+}
+
+// What on_client_gone may say: cut the upstream off, which is the default, or
+// read its answer to the end for the exact usage.
+const (
+	clientCancel = "cancel"
+	clientFinish = "finish"
+)

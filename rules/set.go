@@ -15,6 +15,9 @@ type Set struct {
 	upstreams []*accounts.Upstream
 	byName    map[string]int
 	index     *index
+	// continuing holds the rules that say continue, which index does not; nil
+	// where there is none.
+	continuing *index
 }
 
 // Listed is a rule, enabled or not, and its place among all.
@@ -60,6 +63,9 @@ func (s *Set) Nearest(q *Request) (pattern, rule string, ok bool) {
 	const elsewhere = maxCompared // more than any distance
 	best, looked := 2*elsewhere, 0
 	for _, r := range s.rules {
+		if r.Continue {
+			continue
+		}
 		away := 0
 		if !r.match.takesPath(q.Path) {
 			away = elsewhere

@@ -1,12 +1,8 @@
 package rules
 
 import (
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -36,6 +32,9 @@ func (r *Rule) tree() *yaml.Node {
 	if r.Disabled {
 		o.put("enabled", boolNode(false))
 	}
+	if r.Continue {
+		o.put("continue", boolNode(true))
+	}
 	o.put("match", r.Match.tree())
 	o.put("action", r.Action.tree())
 	return o.node()
@@ -61,7 +60,39 @@ func (m *Match) tree() *yaml.Node {
 	if m.Stream != nil {
 		o.put("stream", boolNode(*m.Stream))
 	}
+	o.texts("key", m.Key)
+	o.texts("user", m.User)
+	if len(m.Tag) > 0 {
+		var tags object
+		tags.texted(m.Tag)
+		o.put("tag", flow(tags.node()))
+	}
+	o.texts("source", m.Source)
+	if m.BodyBytes != nil {
+		o.put("body_bytes", flow(m.BodyBytes.tree()))
+	}
+	if m.Not != nil {
+		o.put("not", m.Not.tree())
+	}
 	return o.node()
+}
+
+func (b *Bounds) tree() *yaml.Node {
+	o := object{}
+	if b.GT != nil {
+		o.put("gt", sizeNode(*b.GT))
+	}
+	if b.LT != nil {
+		o.put("lt", sizeNode(*b.LT))
+	}
+	return o.node()
+}
+
+func sizeNode(size int64) *yaml.Node {
+	if text := sizeText(size); strings.Trim(text, "0123456789") != "" {
+		return textNode(text)
+	}
+	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!int", Value: strconv.FormatInt(size, 10)}
 }
 
 func (t *Text) tree() *yaml.Node {
@@ -78,151 +109,4 @@ func (t *Text) tree() *yaml.Node {
 		return textNode(t.Equals)
 	}
 	return flow(o.node())
-}
-
-func (a *Action) tree() *yaml.Node {
-	o := object{}
-	o.text("upstream", a.Upstream)
-	o.text("target", a.Target)
-	if a.Path != nil {
-		o.put("path", a.Path.tree())
-	}
-	o.text("model", a.Model)
-	o.edits("headers", &a.Headers)
-	o.edits("response_headers", &a.ResponseHeaders)
-	if a.Respond != nil {
-		o.put("respond", a.Respond.tree())
-	}
-	return o.node()
-}
-
-func (e *PathEdit) tree() *yaml.Node {
-	o := object{}
-	o.text("set", e.Set)
-	o.text("strip_prefix", e.StripPrefix)
-	o.text("add_prefix", e.AddPrefix)
-	if e.Replace != nil {
-		var replace object
-		replace.put("regex", textNode(e.Replace.Regex))
-		replace.put("with", textNode(e.Replace.With))
-		o.put("replace", replace.node())
-	}
-	return o.node()
-}
-
-func (r *Respond) tree() *yaml.Node {
-	o := object{}
-	o.put("status", numberNode(r.Status))
-	o.text("message", r.Message)
-	o.textMap("headers", r.Headers)
-	o.text("body", r.Body)
-	return o.node()
-}
-
-// object is a mapping being written.
-type object struct{ content []*yaml.Node }
-
-func (o *object) put(name string, value *yaml.Node) {
-	o.content = append(o.content, textNode(name), value)
-}
-
-// text writes a text that is given.
-func (o *object) text(name, value string) {
-	if value != "" {
-		o.put(name, textNode(value))
-	}
-}
-
-func (o *object) texts(name string, values []string) {
-	if len(values) == 0 {
-		return
-	}
-	list := &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
-	for _, value := range values {
-		list.Content = append(list.Content, textNode(value))
-	}
-	o.put(name, list)
-}
-
-func (o *object) textMap(name string, values map[string]string) {
-	if len(values) == 0 {
-		return
-	}
-	var inner object
-	for _, key := range slices.Sorted(maps.Keys(values)) {
-		inner.put(key, textNode(values[key]))
-	}
-	o.put(name, inner.node())
-}
-
-func (o *object) tests(name string, tests map[string]Text) {
-	if len(tests) == 0 {
-		return
-	}
-	var inner object
-	for _, key := range slices.Sorted(maps.Keys(tests)) {
-		test := tests[key]
-		inner.put(key, test.tree())
-	}
-	o.put(name, inner.node())
-}
-
-func (o *object) edits(name string, e *HeaderEdits) {
-	if e.empty() {
-		return
-	}
-	var inner object
-	inner.textMap("set", e.Set)
-	inner.textMap("add", e.Add)
-	inner.texts("remove", e.Remove)
-	o.put(name, inner.node())
-}
-
-func (o *object) node() *yaml.Node {
-	n := &yaml.Node{Kind: yaml.MappingNode, Content: o.content}
-	if len(o.content) == 0 {
-		n.Style = yaml.FlowStyle
-	}
-	return n
-}
-
-func flow(n *yaml.Node) *yaml.Node {
-	n.Style = yaml.FlowStyle
-	return n
-}
-
-func boolNode(value bool) *yaml.Node {
-	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!bool", Value: strconv.FormatBool(value)}
-}
-
-func numberNode(value int) *yaml.Node {
-	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!int", Value: strconv.Itoa(value)}
-}
-
-// textNode chooses how a text is written: plain or quoted as YAML needs it,
-// over several lines where that keeps every character, and otherwise with
-// escapes.
-func textNode(value string) *yaml.Node {
-	n := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: value}
-	switch {
-	case isBlock(value):
-		n.Style = yaml.LiteralStyle
-	case value == "<<", strings.ContainsFunc(value, func(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError }):
-		n.Style = yaml.DoubleQuotedStyle // << plain is a merge key, even as a value
-	}
-	return n
-}
-
-// isBlock says whether a text can be written as a literal block and comes back
-// the same.
-func isBlock(value string) bool {
-	if !strings.Contains(value, "\n") || strings.HasSuffix(value, "\n\n") || strings.HasPrefix(value, "\n") {
-		return false
-	}
-	for line := range strings.SplitSeq(strings.TrimSuffix(value, "\n"), "\n") {
-		if strings.Trim(line, " ") != line || strings.ContainsFunc(line, func(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError }) {
-			return false
-		}
-	}
-	return true
 }

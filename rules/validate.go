@@ -3,10 +3,8 @@ package rules
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"regexp"
 	"regexp/syntax"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -69,8 +67,11 @@ func (c *checker) oneRule(r *Rule) {
 	if hasControl(strings.ReplaceAll(r.Description, "\n", " ")) {
 		c.refuse("description", "", "the text holds a control character")
 	}
-	c.match(&r.Match)
+	c.match("match", &r.Match)
 	c.action(&r.Action)
+	if r.Continue {
+		c.continues(&r.Action)
+	}
 }
 
 func elsewhere(set, here string) string {
@@ -90,82 +91,6 @@ func (c *checker) refuse(field, hint, message string, args ...any) {
 func (c *checker) refuseKey(field, hint, message string, args ...any) {
 	p := Problem{Field: field, Message: fmt.Sprintf(message, args...), Hint: hint}
 	*c.problems = append(*c.problems, c.rule.problem(c.set, p, true))
-}
-
-func (c *checker) match(m *Match) {
-	for i, glob := range m.Path.Globs {
-		field := fmt.Sprintf("match.path[%d]", i)
-		if len(m.Path.Globs) == 1 && c.rule.from != nil {
-			if _, inList := c.rule.from.at[field]; !inList {
-				field = "match.path"
-			}
-		}
-		if problem, hint := pathGlobProblem(glob); problem != "" {
-			c.refuse(field, hint, "%s", problem)
-		}
-	}
-	if m.Path.Regex != "" {
-		c.regex("match.path.regex", m.Path.Regex)
-		if len(m.Path.Globs) > 0 {
-			c.refuse("match.path", "give one of them", "both patterns and a regular expression")
-		}
-	}
-	for i, method := range m.Method {
-		if !slices.Contains(methods, method) {
-			c.refuse(fmt.Sprintf("match.method[%d]", i), "methods are "+strings.Join(methods, ", "), "unknown method %q", shorten(method))
-		}
-	}
-	for i, host := range m.Host {
-		if problem, hint := hostProblem(host); problem != "" {
-			c.refuse(fmt.Sprintf("match.host[%d]", i), hint, "%s", problem)
-		}
-	}
-	for i, glob := range m.Model {
-		if problem := modelGlobProblem(glob); problem != "" {
-			c.refuse(fmt.Sprintf("match.model[%d]", i), "", "%s", problem)
-		}
-	}
-	c.headerTests(m.Header)
-	for _, name := range slices.Sorted(maps.Keys(m.Query)) {
-		if name == "" {
-			c.refuse("match.query.", "", "a parameter's name is empty")
-		}
-		c.text("match.query."+name, m.Query[name])
-	}
-}
-
-// methods are those that the gateway takes.
-var methods = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
-
-func (c *checker) headerTests(tests map[string]Text) {
-	names := slices.Sorted(maps.Keys(tests))
-	c.distinctHeaders("match.header.", names)
-	for _, name := range names {
-		field := "match.header." + name
-		switch strings.ToLower(name) {
-		case "host":
-			c.refuseKey(field, "use match.host", "the host is not matched as a header")
-		case "transfer-encoding":
-			c.refuseKey(field, "", "%q is about one connection and cannot be matched", name)
-		}
-		c.text(field, tests[name])
-	}
-}
-
-// distinctHeaders refuses what is no header name, and names that differ only
-// in case.
-func (c *checker) distinctHeaders(prefix string, names []string) {
-	seen := map[string]string{}
-	for _, name := range names {
-		if !validHeaderName(name) {
-			c.refuseKey(prefix+name, "", "%q is not the name of a header", shorten(name))
-			continue
-		}
-		if other, taken := seen[strings.ToLower(name)]; taken {
-			c.refuseKey(prefix+name, "names of headers do not differ by case", "%q is given twice, also as %q", name, other)
-		}
-		seen[strings.ToLower(name)] = name
-	}
 }
 
 func (c *checker) text(field string, t Text) {

@@ -17,17 +17,57 @@ func (c *checker) action(a *Action) {
 			c.refuse("action.target", hint, "%s", problem)
 		}
 	}
+	c.entries("action.upstreams", a.Upstreams)
+	c.entries("action.fallback", a.Fallback)
 	if a.Path != nil {
-		c.pathEdit(a.Path)
+		c.pathEdit("action.path", a.Path)
 	}
-	if hasControl(a.Model) {
-		c.refuse("action.model", "", "the value holds a control character")
-	}
-	c.placeholder("action.model", a.Model)
+	c.model("action.model", a.Model)
 	c.headerEdits("action.headers", &a.Headers, true)
 	c.headerEdits("action.response_headers", &a.ResponseHeaders, false)
+	c.affinity(a.Affinity)
+	if r := a.Retry; r != nil && (r.Attempts < 0 || r.Attempts > maxAttempts || r.Within < 0 || r.Within > maxWithin) {
+		c.refuse("action.retry", "", "attempts are from 1 to %d, within %s", maxAttempts, durationText(maxWithin))
+	}
+	for i, limit := range a.Limits {
+		if err := limit.Validate(); err != nil {
+			c.refuse(fmt.Sprintf("action.limits[%d]", i), limitHint, "%v", err)
+		}
+	}
+	if a.OnClientGone != "" && a.OnClientGone != clientCancel && a.OnClientGone != clientFinish {
+		c.refuse("action.on_client_gone", "it is cancel or finish", "%q is neither cancel nor finish", shorten(a.OnClientGone))
+	}
 	if a.Respond != nil {
 		c.respond(a.Respond)
+	}
+}
+
+// continues refuses what only a rule that decides can do.
+func (c *checker) continues(a *Action) {
+	for _, part := range a.parts() {
+		switch part.name {
+		case "headers", "response_headers", "timeouts", "limits":
+			continue
+		}
+		if part.given {
+			c.refuseKey("action."+part.name, "it may have headers, response_headers, timeouts and limits", "a rule with continue has no %s", part.name)
+		}
+	}
+}
+
+// actionPart is a field of an action.
+type actionPart struct {
+	name  string
+	given bool
+}
+
+// parts lists the fields of an action, in the order in which they are written.
+func (a *Action) parts() []actionPart {
+	return []actionPart{
+		{"upstream", a.Upstream != ""}, {"upstreams", len(a.Upstreams) > 0}, {"target", a.Target != ""}, {"fallback", len(a.Fallback) > 0},
+		{"affinity", a.Affinity != ""}, {"path", a.Path != nil}, {"model", a.Model != ""}, {"headers", !a.Headers.empty()},
+		{"response_headers", !a.ResponseHeaders.empty()}, {"timeouts", a.Timeouts != (accounts.Timeouts{})}, {"retry", a.Retry != nil},
+		{"limits", len(a.Limits) > 0}, {"on_client_gone", a.OnClientGone != ""}, {"respond", a.Respond != nil},
 	}
 }
 
@@ -35,20 +75,77 @@ func (c *checker) action(a *Action) {
 // goes.
 func (c *checker) destination(a *Action) {
 	if a.Upstream != "" {
-		c.upstream(a.Upstream)
+		c.upstream("action.upstream", a.Upstream)
 	}
 	var given []string
-	for field, set := range map[string]bool{"upstream": a.Upstream != "", "target": a.Target != "", "respond": a.Respond != nil} {
-		if set {
-			given = append(given, field)
+	for _, part := range a.parts() {
+		switch part.name {
+		case "upstream", "upstreams", "target", "respond":
+			if part.given {
+				given = append(given, part.name)
+			}
 		}
 	}
-	if slices.Sort(given); len(given) > 1 {
-		c.refuseKey("action."+given[len(given)-1], "a rule has one of upstream, target and respond", "more than one destination: %s", strings.Join(given, " and "))
+	fallback := len(a.Fallback) > 0
+	switch {
+	case len(given) > 1:
+		slices.Sort(given)
+		c.refuseKey("action."+given[len(given)-1], "a rule has one of upstream, upstreams, target and respond", "more than one destination: %s", strings.Join(given, " and "))
+	case fallback && a.Respond != nil:
+		c.refuseKey("action.fallback", "a rule that answers sends nowhere", "more than one destination: fallback and respond")
+	case fallback && len(given) == 0:
+		c.refuseKey("action.fallback", "name what it falls back from: upstream, upstreams or target", "a fallback without a destination")
 	}
 }
 
-func (c *checker) upstream(name string) {
+// entries checks the upstreams of a list.
+func (c *checker) entries(field string, entries []Entry) {
+	if len(entries) > maxEntries {
+		c.refuse(field, "", "more than %d upstreams", maxEntries)
+	}
+	for i := range entries {
+		e, path := &entries[i], fmt.Sprintf("%s[%d]", field, i)
+		switch {
+		case c.nameless(e.Name):
+			c.refuse(path+".name", "names match "+accounts.NamePattern, "%q is not a name", shorten(e.Name))
+		default:
+			c.upstream(path+".name", e.Name)
+		}
+		if e.Weight < 0 || e.Weight > maxWeight {
+			c.refuse(path+".weight", "", "must be a whole number from 1 to %d, found %d", maxWeight, e.Weight)
+		}
+		c.model(path+".model", e.Model)
+		if e.Path != nil {
+			c.pathEdit(path+".path", e.Path)
+		}
+	}
+}
+
+// nameless tells a name that cannot be one. The decoder has refused its own.
+func (c *checker) nameless(name string) bool { return !accounts.ValidName(name) && c.rule.from == nil }
+
+func (c *checker) affinity(written string) {
+	name, header := strings.CutPrefix(written, "header:")
+	switch {
+	case header && !validHeaderName(name):
+		c.refuse("action.affinity", "", "%q is not the name of a header", shorten(name))
+	case !header && written != "" && written != "key" && written != "none":
+		p := Problem{
+			Field: "action.affinity", Message: fmt.Sprintf("unknown affinity %q", shorten(written)),
+			Hint: "affinities are key, header:NAME, none", Suggestion: nearestWord(written, []string{"key", "none", "header:NAME"}),
+		}
+		*c.problems = append(*c.problems, c.rule.problem(c.set, p, false))
+	}
+}
+
+func (c *checker) model(field, model string) {
+	if hasControl(model) {
+		c.refuse(field, "", "the value holds a control character")
+	}
+	c.template(field, model, false)
+}
+
+func (c *checker) upstream(field, name string) {
 	if c.upstreams == nil || c.upstreams[name] {
 		return
 	}
@@ -61,48 +158,58 @@ func (c *checker) upstream(name string) {
 		hint = "upstreams are " + strings.Join(known, ", ")
 	}
 	p := Problem{
-		Field: "action.upstream", Message: fmt.Sprintf("unknown upstream %q", shorten(name)),
+		Field: field, Message: fmt.Sprintf("unknown upstream %q", shorten(name)),
 		Hint: hint, Suggestion: nearestWord(name, known),
 	}
 	*c.problems = append(*c.problems, c.rule.problem(c.set, p, false))
 }
 
-func (c *checker) pathEdit(e *PathEdit) {
+// pathEdit checks an edit; path is where it stands.
+func (c *checker) pathEdit(path string, e *PathEdit) {
 	if e.Set != "" && (e.StripPrefix != "" || e.AddPrefix != "" || e.Replace != nil) {
-		c.refuseKey("action.path.set", "set gives the whole path; leave the others out", "set stands beside other path edits")
+		c.refuseKey(path+".set", "set gives the whole path; leave the others out", "set stands beside other path edits")
 	}
 	for _, part := range []struct{ field, value string }{
 		{"set", e.Set}, {"strip_prefix", e.StripPrefix}, {"add_prefix", e.AddPrefix},
 	} {
-		field := "action.path." + part.field
-		if part.value == "" || c.placeholder(field, part.value) {
+		field := path + "." + part.field
+		t, ok := c.template(field, part.value, false)
+		if part.value == "" || !ok {
 			continue
 		}
-		canonical, err := CanonicalPath(part.value)
+		// A path with placeholders is checked with an example of what they give.
+		plain := t.example("x")
+		canonical, err := CanonicalPath(plain)
 		switch {
 		case err != nil:
 			c.refuse(field, "", "%v", err)
-		case canonical != part.value:
+		case canonical != plain && t.pieces == nil:
 			c.refuse(field, "write "+canonical, "the path is not written as it is matched and sent")
-		case part.field != "set" && strings.HasSuffix(part.value, "/"):
+		case canonical != plain:
+			c.refuse(field, "", "the path is not written as it is matched and sent")
+		case part.field != "set" && strings.HasSuffix(plain, "/"):
 			c.refuse(field, "leave the last slash out", "a prefix must not end in a slash")
 		}
 	}
-	if e.Replace != nil {
-		c.regex("action.path.replace.regex", e.Replace.Regex)
-		if !c.placeholder("action.path.replace.with", e.Replace.With) && (hasControl(e.Replace.With) || strings.ContainsAny(e.Replace.With, "?#")) {
-			c.refuse("action.path.replace.with", "", "the value holds what may not stand in a path")
-		}
+	if e.Replace == nil {
+		return
+	}
+	c.regex(path+".replace.regex", e.Replace.Regex)
+	t, ok := c.template(path+".replace.with", e.Replace.With, true)
+	if plain := t.example(""); ok && (hasControl(plain) || strings.ContainsAny(plain, "?#")) {
+		c.refuse(path+".replace.with", "", "the value holds what may not stand in a path")
 	}
 }
 
-// placeholder refuses what would read as a placeholder.
-func (c *checker) placeholder(field, value string) bool {
-	if !strings.Contains(value, "${") {
-		return false
+// template refuses placeholders that stand for nothing.
+func (c *checker) template(field, value string, groups bool) (template, bool) {
+	t, err := parseTemplate(value, groups)
+	if err == nil {
+		return t, true
 	}
-	c.refuse(field, "", `the value holds "${"; placeholders are not supported`)
-	return true
+	p := Problem{Field: field, Message: err.message, Hint: err.hint, Suggestion: err.suggestion}
+	*c.problems = append(*c.problems, c.rule.problem(c.set, p, false))
+	return t, false
 }
 
 // headerEdits checks the edits of a request's headers, or of an answer's.
@@ -116,7 +223,7 @@ func (c *checker) headerEdits(path string, e *HeaderEdits, request bool) {
 		for _, name := range names {
 			c.editable(edits.field+name, name, request)
 			c.headerValue(edits.field+name, edits.values[name])
-			c.placeholder(edits.field+name, edits.values[name])
+			c.template(edits.field+name, edits.values[name], false)
 		}
 	}
 	for i, name := range e.Remove {
@@ -190,6 +297,9 @@ func (c *checker) respond(r *Respond) {
 // targetProblem says why a URL cannot be a rule's destination. The URL is not
 // repeated: people paste credentials into URLs.
 func targetProblem(target string) (problem, hint string) {
+	if strings.Contains(target, "${") {
+		return "the target holds \"${\"; placeholders do not stand in URLs", "write them into path: {add_prefix: …}"
+	}
 	u := accounts.Upstream{Name: "target", Provider: accounts.ProviderGeneric, URL: target}
 	for _, err := range u.Validate() {
 		return "the target " + strings.TrimPrefix(err.Error(), "url: "), "it looks like https://models.example.com/api"

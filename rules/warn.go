@@ -20,11 +20,9 @@ func warn(s *Set, upstreamsKnown bool) Problems {
 		w.rule = r
 		w.neverMatches()
 		w.withoutEffect()
-		if a := &r.rule.Action; a.Model != "" && len(r.rule.Match.Model) == 0 && a.Respond == nil {
-			w.say("action.model", "name the models it is for: match.model", "rule %q rewrites a model that it may be unable to see; requests that show none are refused", r.Name)
-		}
+		w.unseenModels()
 		if upstreamsKnown {
-			w.upstream()
+			w.upstreams()
 		}
 	}
 	if w.comparisons >= maxComparisons {
@@ -52,8 +50,8 @@ func (w *warner) say(field, hint, message string, args ...any) {
 // would. Several rules that only do so together are not found.
 func (w *warner) neverMatches() {
 	match := &w.rule.rule.Match
-	if takesNothing(match) {
-		w.say("name", "", "rule %q can never match: its exclusions take every model it names", w.rule.Name)
+	if why := takesNothing(match); why != "" {
+		w.say("name", "", "rule %q can never match: %s", w.rule.Name, why)
 		return
 	}
 	path, model := commonBeginnings(match)
@@ -86,40 +84,94 @@ func commonBeginnings(m *Match) (path, model string) {
 	return path, model
 }
 
+// unseenModels looks for models that are rewritten where requests may show none.
+func (w *warner) unseenModels() {
+	a := &w.rule.rule.Action
+	if len(w.rule.rule.Match.Model) > 0 || a.Respond != nil {
+		return
+	}
+	fields := []string{}
+	if a.Model != "" {
+		fields = append(fields, "action.model")
+	}
+	eachEntry(a, func(field string, e *Entry) {
+		if e.Model != "" {
+			fields = append(fields, field+".model")
+		}
+	})
+	for _, field := range fields {
+		w.say(field, "name the models it is for: match.model", "rule %q rewrites a model that it may be unable to see; requests that show none are refused", w.rule.Name)
+	}
+}
+
+// eachEntry goes through the entries of an action, with the field of each.
+func eachEntry(a *Action, each func(field string, e *Entry)) {
+	for i := range a.Upstreams {
+		each(fmt.Sprintf("action.upstreams[%d]", i), &a.Upstreams[i])
+	}
+	for i := range a.Fallback {
+		each(fmt.Sprintf("action.fallback[%d]", i), &a.Fallback[i])
+	}
+}
+
 // withoutEffect looks for actions that say nothing, or nothing that counts.
 func (w *warner) withoutEffect() {
 	a := &w.rule.rule.Action
 	if a.Respond != nil {
-		for _, idle := range []struct {
-			field string
-			set   bool
-		}{{"path", a.Path != nil}, {"model", a.Model != ""}, {"headers", !a.Headers.empty()}} {
-			if idle.set {
-				w.say("action."+idle.field, "", "action.%s of rule %q is without effect: the rule answers by itself", idle.field, w.rule.Name)
-			}
-		}
+		w.idleBesideAnswer(a)
 		return
 	}
-	if w.rule.candidate == nil && a.Upstream == "" && a.Path == nil && a.Model == "" && a.Headers.empty() && a.ResponseHeaders.empty() {
-		w.say("action", "name an upstream, a target or what to respond", "rule %q is without effect: its action is empty", w.rule.Name)
+	if !slices.ContainsFunc(a.parts(), func(p actionPart) bool { return p.given }) {
+		hint := "name an upstream, a target or what to respond"
+		if w.rule.Continue {
+			hint = "give it headers, response_headers, timeouts or limits"
+		}
+		w.say("action", hint, "rule %q is without effect: its action is empty", w.rule.Name)
+	}
+	if a.Affinity != "" && len(a.Upstreams) < 2 {
+		w.say("action.affinity", "it chooses among several upstreams", "action.affinity of rule %q is without effect: there is nothing to choose", w.rule.Name)
+	}
+	for i := range a.Fallback {
+		if a.Fallback[i].Weight != 0 {
+			w.say(fmt.Sprintf("action.fallback[%d].weight", i), "leave it out", "a weight in the fallback of rule %q is without effect: it is tried in the order in which it is written", w.rule.Name)
+		}
 	}
 	if models := w.rule.rule.Match.Model; len(models) == 1 && models[0] == a.Model {
 		w.say("action.model", "leave it out", "action.model of rule %q is without effect: it is the model that the rule matches", w.rule.Name)
 	}
 }
 
+// idleBesideAnswer looks for what only a request that is sent on could have.
+func (w *warner) idleBesideAnswer(a *Action) {
+	for _, part := range a.parts() {
+		switch part.name {
+		case "affinity", "path", "model", "headers", "timeouts", "retry", "on_client_gone":
+			if part.given {
+				w.say("action."+part.name, "", "action.%s of rule %q is without effect: the rule answers by itself", part.name, w.rule.Name)
+			}
+		}
+	}
+}
+
 func (e *HeaderEdits) empty() bool { return len(e.Set)+len(e.Add)+len(e.Remove) == 0 }
 
-// upstream looks for destinations that want a credential and have none.
-func (w *warner) upstream() {
-	c := w.rule.candidate
-	if c == nil || c.Upstream == nil {
+// upstreams looks for destinations that want a credential and have none.
+func (w *warner) upstreams() {
+	a := &w.rule.rule.Action
+	if a.Upstream != "" {
+		w.credential("action.upstream", a.Upstream)
+	}
+	eachEntry(a, func(field string, e *Entry) { w.credential(field+".name", e.Name) })
+}
+
+func (w *warner) credential(field, name string) {
+	u, _, ok := w.set.Upstream(name)
+	if !ok {
 		return
 	}
-	u := c.Upstream
 	needsNone := u.Auth == accounts.AuthNone || u.Auth == "" && u.Provider == accounts.ProviderGeneric
 	usable := slices.ContainsFunc(u.Credentials, func(c accounts.Credential) bool { return c.Enabled })
 	if !needsNone && !usable {
-		w.say("action.upstream", "", "rule %q sends to upstream %q, which has no credential", w.rule.Name, u.Name)
+		w.say(field, "", "rule %q sends to upstream %q, which has no credential", w.rule.Name, u.Name)
 	}
 }

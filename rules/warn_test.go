@@ -102,6 +102,30 @@ func TestRulesThatCanNeverMatch(t *testing.T) {
 		{"a missing header is not a present one", "{header: {x: {exists: false}}}", "{header: {x: a}}", false},
 		{"a missing header takes itself", "{header: {x: {exists: false}}}", "{header: {x: {exists: false}}, model: [a]}", true},
 		{"equals does not take exists", "{header: {x: a}}", "{header: {x: {exists: true}}}", false},
+		{"a key takes a narrower one", "{key: [ci-*]}", "{key: [ci-bot]}", true},
+		{"a key does not take a wider one", "{key: [ci-bot]}", "{key: [ci-*]}", false},
+		{"a key does not take those without", "{key: [\"*\"]}", "{}", false},
+		{"a user takes itself", "{user: [dana]}", "{user: [dana], key: [a]}", true},
+		{"a key is no user", "{user: [dana]}", "{key: [dana]}", false},
+		{"a tag takes a narrower one", "{tag: {plan: tr*}}", "{tag: {plan: trial, team: a}}", true},
+		{"every tag must be taken", "{tag: {plan: tr*, team: a}}", "{tag: {plan: trial}}", false},
+		{"another tag is another one", "{tag: {plan: a}}", "{tag: {team: a}}", false},
+		{"a network takes one within", "{source: [10.0.0.0/8]}", "{source: [10.1.0.0/16, 10.2.3.4/32]}", true},
+		{"a network does not take one around", "{source: [10.1.0.0/16]}", "{source: [10.0.0.0/8]}", false},
+		{"IPv4 is not IPv6", `{source: ["::/0"]}`, "{source: [10.0.0.0/8]}", false},
+		{"bounds take narrower ones", "{body_bytes: {gt: 10}}", "{body_bytes: {gt: 10, lt: 20}}", true},
+		{"bounds do not take wider ones", "{body_bytes: {gt: 10, lt: 20}}", "{body_bytes: {gt: 10}}", false},
+		{"bounds do not take bodies of unknown size", "{body_bytes: {gt: 0}}", "{}", false},
+		{"not does not take everything", "{not: {model: [a]}}", "{}", false},
+		{"everything takes not", "{}", "{not: {model: [a]}}", true},
+		{"not takes what the later rule leaves out too", "{not: {model: [gpt-5]}}", "{path: /v1/**, not: {model: [gpt-*]}}", true},
+		{"not does not take what only part of it leaves out", "{not: {model: [gpt-*]}}", "{not: {model: [gpt-5]}}", false},
+		{"not takes one with more in it", "{not: {key: [a]}}", "{not: {key: [a], header: {x: y}}}", true},
+		{"not does not take one with less in it", "{not: {key: [a], header: {x: y}}}", "{not: {key: [a]}}", false},
+		{"not of another header", "{not: {header: {x: a}}}", "{not: {header: {y: a}}}", false},
+		{"not of a narrower header", "{not: {header: {x: abc}}}", "{not: {header: {x: {prefix: ab}}}}", true},
+		{"not not", "{not: {not: {model: [gpt-*]}}}", "{not: {not: {model: [gpt-5]}}}", true},
+		{"not not the other way", "{not: {not: {model: [gpt-5]}}}", "{not: {not: {model: [gpt-*]}}}", false},
 		{"names in a query differ by case", "{query: {X: a}}", "{query: {x: a}}", false},
 		{"a query takes itself", "{query: {x: a}}", "{query: {x: a, y: b}}", true},
 	} {
@@ -137,6 +161,22 @@ func TestOtherWarnings(t *testing.T) {
 		{"an upstream with a disabled credential", "{name: one, action: {upstream: a}}", `3:26 rules[0].action.upstream: rule "one" sends to upstream "a", which has no credential`, upstream("a", func(u *accounts.Upstream) { u.Credentials[0].Enabled = false })},
 		{"an upstream that needs none", "{name: one, action: {upstream: a}}", "", upstream("a", noCredential, func(u *accounts.Upstream) { u.Auth = accounts.AuthNone })},
 		{"a generic upstream without auth", "{name: one, action: {upstream: a}}", "", upstream("a", noCredential, func(u *accounts.Upstream) { u.Provider = accounts.ProviderGeneric })},
+		{"a not that leaves nothing", "{name: one, match: {model: [gpt-5], not: {model: [gpt-*], key: [a]}}, action: {upstream: a}}", `3:12 rules[0].name: rule "one" can never match: its not takes every request it would`, upstream("a")},
+		{"a not that leaves something", "{name: one, match: {model: [gpt-*], not: {model: [gpt-5]}}, action: {upstream: a}}", "", upstream("a")},
+		{"a rule that goes on and does nothing", "{name: one, continue: true}", `3:5 rules[0].action: rule "one" is without effect: its action is empty`, upstream("a")},
+		{"a rule that goes on with a limit", "{name: one, continue: true, action: {limits: [5/min]}}", "", upstream("a")},
+		{"a rule of timeouts alone", "{name: one, action: {timeouts: {idle: 0}}}", "", upstream("a")},
+		{"an affinity without a choice", "{name: one, action: {upstream: a, affinity: none}}", `3:39 rules[0].action.affinity: action.affinity of rule "one" is without effect: there is nothing to choose`, upstream("a")},
+		{"an affinity with a choice", "{name: one, action: {upstreams: [{name: a}, {name: a}], affinity: none}}", "", upstream("a")},
+		{"a weight in the fallback", "{name: one, action: {upstream: a, fallback: [{name: a, weight: 5}]}}", `3:60 rules[0].action.fallback[0].weight: a weight in the fallback of rule "one" is without effect: it is tried in the order in which it is written`, upstream("a")},
+		{"an answer that is retried", "{name: one, action: {respond: {status: 400}, retry: {attempts: 2}}}", `3:50 rules[0].action.retry: action.retry of rule "one" is without effect: the rule answers by itself`, upstream("a")},
+		{"an answer that is limited is fine", "{name: one, action: {respond: {status: 400}, limits: [5/min]}}", "", upstream("a")},
+		{"an upstream's model that may not be seen", "{name: one, action: {upstreams: [{name: a, model: m}, {name: a}], fallback: [{name: a, model: n}]}}",
+			`3:48 rules[0].action.upstreams[0].model: rule "one" rewrites a model that it may be unable to see; requests that show none are refused
+3:92 rules[0].action.fallback[0].model: rule "one" rewrites a model that it may be unable to see; requests that show none are refused`, upstream("a")},
+		{"an entry without a credential", "{name: one, action: {upstreams: [{name: a}], fallback: [{name: a}]}}",
+			`3:39 rules[0].action.upstreams[0].name: rule "one" sends to upstream "a", which has no credential
+3:62 rules[0].action.fallback[0].name: rule "one" sends to upstream "a", which has no credential`, upstream("a", noCredential)},
 		{"a disabled rule", "{name: one, enabled: false, action: {}}", "", upstream("a")},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -194,5 +234,18 @@ func TestCheckWarnsWithoutKnowingUpstreams(t *testing.T) {
 	problems = rules.Check(files)
 	if len(problems.Errors()) != 1 || len(problems.Warnings()) != 0 {
 		t.Errorf("problems: %v", problems)
+	}
+}
+
+func TestARuleThatGoesOnCoversNothingButMayBeCovered(t *testing.T) {
+	got := warnings(t, `version: 1
+rules:
+  - {name: mark, continue: true, action: {headers: {remove: [x]}}}
+  - {name: all, match: {path: /v1/**}, action: {upstream: a}}
+  - {name: late, continue: true, match: {path: /v1/x}, action: {limits: [5/min]}}
+  - {name: rest, action: {upstream: a}}
+`, upstream("a"))
+	if want := `5:12 rules[2].name: rule "late" can never match: "all" (position 2) takes every request it would`; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }

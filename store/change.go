@@ -62,7 +62,7 @@ func (s *Store) transact(ctx context.Context, m accounts.Meta, f func(*State) er
 	}
 	defer func() { _ = tx.Rollback() }() // after Commit it does nothing
 
-	st, err := newState(ctx, session{on: tx}, m)
+	st, err := newState(ctx, session{on: tx}, m, s.options.KeepRevisions)
 	if err != nil {
 		return accounts.Change{}, err
 	}

@@ -6,14 +6,17 @@
 //     reading.
 //  2. Everything that changes goes through Change: it locks the head of the
 //     log, hands over the State, compiles what would come of it, writes rows
-//     stamped with the change's number, adds an entry to the log, commits, and
-//     rings the bell.
+//     stamped with the change's number, adds an entry to the log and, where the
+//     configuration changed, to the history, commits, and rings the bell.
 //  3. Advance is how a node takes over what was changed, by itself or by
 //     another: it reads the log from where it stands, drops from the key cache
 //     what the log names, loads the configuration when its revision moved, and
 //     hands it to the function given to OnConfig. Follow calls it at every
 //     ring and at every poll; Change calls it before it returns.
 //  4. Identify finds whose key a hash is, from memory where it can.
+//  5. History, Revision and RulesAt look back: which revisions there were, what
+//     each changed of the rules, and the rules themselves. The way back to one
+//     is a change like any other.
 //
 // The log is a chain: each entry's hash covers the entry before it. A log that
 // does not continue where this node stands (a restored backup, another file

@@ -60,6 +60,10 @@ func openFiles(ctx context.Context, o *Options) (opened *files, err error) {
 	if err := settle(ctx, f.writer, o.Secret); err != nil {
 		return nil, err
 	}
+	if err := beginHistory(ctx, f.writer); err != nil {
+		// What is in force can be served all the same.
+		o.Log.Warn().Err(err).Msg("the history misses the revision in force")
+	}
 	if f.issuer, err = readIssuer(ctx, session{on: f.writer}, o.Secret); err != nil {
 		return nil, err
 	}

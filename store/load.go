@@ -40,18 +40,24 @@ func readConfig(ctx context.Context, on session, revision int64) (rules.Config, 
 // LastConfigChange is the change that made the configuration what it is.
 // ErrNotFound in a store that never had one.
 func (s *Store) LastConfigChange(ctx context.Context) (accounts.Change, error) {
-	var e entry
-	err := s.read(ctx, "finding last configuration change", func(ctx context.Context, on session) error {
-		err := on.one(ctx, &e, `SELECT `+entryColumns+` FROM changes
-			WHERE config_revision = (SELECT config_revision FROM head) AND config_revision > 0
-			ORDER BY seq LIMIT 1`)
-		if errors.Is(err, sql.ErrNoRows) {
-			return fmt.Errorf("there was none: %w", accounts.ErrNotFound)
-		}
-		return unavailable(err)
+	var e *entry
+	err := s.read(ctx, "finding last configuration change", func(ctx context.Context, on session) (err error) {
+		e, err = lastConfigEntry(ctx, on)
+		return err
 	})
 	if err != nil {
 		return accounts.Change{}, err
 	}
 	return e.change()
+}
+
+func lastConfigEntry(ctx context.Context, s session) (*entry, error) {
+	var e entry
+	err := s.one(ctx, &e, `SELECT `+entryColumns+` FROM changes
+		WHERE config_revision = (SELECT config_revision FROM head) AND config_revision > 0
+		ORDER BY seq LIMIT 1`)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, fmt.Errorf("there was none: %w", accounts.ErrNotFound)
+	}
+	return &e, unavailable(err)
 }

@@ -39,6 +39,7 @@ const ruleColumns = `id, set_name, position, name, enabled, body, created_at, up
 type book struct {
 	sets   map[string]int     // stored: set → order
 	rules  map[string]ruleRow // stored: by name
+	stored []rules.File
 	wanted map[string]rules.File
 }
 
@@ -66,6 +67,7 @@ func readBook(ctx context.Context, s session) (*book, error) {
 		b.wanted[row.Set] = f
 		b.rules[row.Name] = row
 	}
+	b.stored = b.files()
 	return b, nil
 }
 

@@ -21,18 +21,19 @@ type State struct {
 	head Head // before the change
 	seq  int64
 	now  time.Time
+	keep int // how many revisions keep their rules
 
 	book     *book    // the rules, once anybody asked for them
 	subjects []string // what changed
 	compiled bool     // something changed that is compiled
 }
 
-func newState(ctx context.Context, on session, m accounts.Meta) (*State, error) {
+func newState(ctx context.Context, on session, m accounts.Meta, keep int) (*State, error) {
 	head, err := lockHead(ctx, on)
 	if err != nil {
 		return nil, fmt.Errorf("locking the log: %w", err)
 	}
-	return &State{ctx: ctx, on: on, meta: m, head: head, seq: head.Seq + 1, now: moment(time.Now())}, nil
+	return &State{ctx: ctx, on: on, meta: m, head: head, seq: head.Seq + 1, now: moment(time.Now()), keep: keep}, nil
 }
 
 // Revision is the config revision in force before this change.
@@ -63,8 +64,8 @@ func (st *State) touch(subject string, compiled bool) {
 	st.compiled = st.compiled || compiled
 }
 
-// finish compiles what came of the change, and writes what was held back and
-// the entry of the log. It gives nil where nothing changed.
+// finish compiles what came of the change, and writes what was held back, the
+// entry of the log and that of the history. It gives nil where nothing changed.
 func (st *State) finish() (*entry, error) {
 	edits, err := st.ruleEdits()
 	if err != nil {
@@ -86,7 +87,16 @@ func (st *State) finish() (*entry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making log entry: %w", err)
 	}
-	return e, appendEntry(st.ctx, st.on, e)
+	if err := appendEntry(st.ctx, st.on, e); err != nil {
+		return nil, err
+	}
+	if !st.compiled {
+		return e, nil
+	}
+	if err := st.writeHistory(e, edits); err != nil {
+		return nil, fmt.Errorf("writing history: %w", err)
+	}
+	return e, nil
 }
 
 // compile refuses a configuration that no node could use.

@@ -21,10 +21,18 @@ type Options struct {
 	Log       zerolog.Logger
 	PollEvery time.Duration // how often Follow looks for changes made elsewhere; default 2 s
 	Version   string        // this program's, for the message that a schema is newer
+
+	// KeepRevisions is how many of the newest config revisions keep their rules,
+	// to be looked at and gone back to; default 1,000.
+	KeepRevisions int
 }
 
 // defaultPoll is the PollEvery of Options that say none.
 const defaultPoll = 2 * time.Second
+
+// defaultKeep is the KeepRevisions of Options that say none. Fifty rules are
+// some 15 KB, so that a thousand changes of them are 15 MB.
+const defaultKeep = 1000
 
 // Deadlines, of all statements of one piece of work together.
 const (
@@ -71,6 +79,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	if o.PollEvery <= 0 {
 		o.PollEvery = defaultPoll
+	}
+	if o.KeepRevisions <= 0 {
+		o.KeepRevisions = defaultKeep
 	}
 	ctx, cancel := context.WithTimeout(ctx, openWithin)
 	defer cancel()

@@ -218,7 +218,7 @@ func (st *State) DeleteUpstream(nameOrID string) error {
 	var users []string
 	for _, f := range files {
 		for _, r := range f.Rules {
-			if r.Action.Upstream == u.Name {
+			if slices.Contains(r.Upstreams(), u.Name) {
 				users = append(users, r.Name)
 			}
 		}

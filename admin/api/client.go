@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 )
 
@@ -173,6 +174,28 @@ func (c *Client) ApplyRules(ctx context.Context, request ApplyRequest) (Plan, er
 	return call[Plan](ctx, c, http.MethodPost, "/apply", request)
 }
 
+// CreateRule adds one rule: to the end of a set, or beside a rule of it;
+// CodeConflict where there is a rule of that name.
+func (c *Client) CreateRule(ctx context.Context, rule RuleText) (Plan, error) {
+	return call[Plan](ctx, c, http.MethodPost, "/rules", rule)
+}
+
+// EditRule puts another text in the place of a rule, which may have another
+// name.
+func (c *Client) EditRule(ctx context.Context, name string, rule RuleText) (Plan, error) {
+	return call[Plan](ctx, c, http.MethodPut, "/rules/"+segment(name), rule)
+}
+
+// MoveRule gives a rule another place within its set.
+func (c *Client) MoveRule(ctx context.Context, name string, place MoveRule) (Plan, error) {
+	return call[Plan](ctx, c, http.MethodPost, "/rules/"+segment(name)+"/move", place)
+}
+
+// Explain tells what would become of a request. Nothing is sent.
+func (c *Client) Explain(ctx context.Context, request ExplainRequest) (Explanation, error) {
+	return call[Explanation](ctx, c, http.MethodPost, "/explain", request)
+}
+
 // ExportRules writes sets as canonical YAML; all of them where none is named.
 func (c *Client) ExportRules(ctx context.Context, sets []string) (Export, error) {
 	path := "/export"
@@ -180,4 +203,27 @@ func (c *Client) ExportRules(ctx context.Context, sets []string) (Export, error)
 		path += "?" + url.Values{"set": sets}.Encode()
 	}
 	return call[Export](ctx, c, http.MethodGet, path, nil)
+}
+
+// History lists the newest revisions of the rules, the newest first; 0 leaves
+// it to the gateway how many.
+func (c *Client) History(ctx context.Context, limit int) ([]HistoryEntry, error) {
+	path := "/history"
+	if limit != 0 {
+		path += "?limit=" + strconv.Itoa(limit)
+	}
+	list, err := call[List[HistoryEntry]](ctx, c, http.MethodGet, path, nil)
+	return list.Items, err
+}
+
+// Revision gives one revision with its rules; CodeNotFound where there is none,
+// or where its rules are not kept.
+func (c *Client) Revision(ctx context.Context, n int64) (HistoryEntry, error) {
+	return call[HistoryEntry](ctx, c, http.MethodGet, "/history/"+strconv.FormatInt(n, 10), nil)
+}
+
+// Rollback makes the rules of an earlier revision those of a new one;
+// CodeConflict where an upstream that they need is gone.
+func (c *Client) Rollback(ctx context.Context, request RollbackRequest) (Plan, error) {
+	return call[Plan](ctx, c, http.MethodPost, "/rollback", request)
 }

@@ -93,6 +93,22 @@ func TestEveryCallHasItsMethodPathAndBody(t *testing.T) {
 		{`POST /api/v1/apply {"files":[{"name":"f","content":"c"}],"if_revision":4}`, func() error {
 			return only(client.ApplyRules(ctx, api.ApplyRequest{Files: []api.Source{{Name: "f", Content: "c"}}, IfRevision: &revision}))
 		}},
+		{`POST /api/v1/rules {"yaml":"name: a","before":"b"}`, func() error {
+			return only(client.CreateRule(ctx, api.RuleText{YAML: "name: a", Before: "b"}))
+		}},
+		{`PUT /api/v1/rules/a {"yaml":"name: b","if_revision":4}`, func() error {
+			return only(client.EditRule(ctx, "a", api.RuleText{YAML: "name: b", IfRevision: &revision}))
+		}},
+		{`POST /api/v1/rules/a/move {"after":"b"}`, func() error { return only(client.MoveRule(ctx, "a", api.MoveRule{After: "b"})) }},
+		{`POST /api/v1/explain {"path":"/v1/messages","key":"ci-bot"}`, func() error {
+			return only(client.Explain(ctx, api.ExplainRequest{Path: "/v1/messages", Key: "ci-bot"}))
+		}},
+		{"GET /api/v1/history ", func() error { return only(client.History(ctx, 0)) }},
+		{"GET /api/v1/history?limit=5 ", func() error { return only(client.History(ctx, 5)) }},
+		{"GET /api/v1/history/41 ", func() error { return only(client.Revision(ctx, 41)) }},
+		{`POST /api/v1/rollback {"revision":41,"dry_run":true}`, func() error {
+			return only(client.Rollback(ctx, api.RollbackRequest{Revision: 41, DryRun: true}))
+		}},
 		{"GET /api/v1/export ", func() error { return only(client.ExportRules(ctx, nil)) }},
 		{"GET /api/v1/export?set=a&set=b ", func() error { return only(client.ExportRules(ctx, []string{"a", "b"})) }},
 	} {

@@ -113,6 +113,7 @@ type Rule struct {
 	Name        string         `json:"name"`
 	Description string         `json:"description,omitempty"`
 	Enabled     bool           `json:"enabled"`
+	Continue    bool           `json:"continue,omitempty"` // its edits are kept, and the search goes on
 	Match       map[string]any `json:"match"`
 	Action      map[string]any `json:"action"`
 	YAML        string         `json:"yaml"` // the rule as export writes it, an item of the list behind rules:

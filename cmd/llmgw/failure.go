@@ -29,15 +29,16 @@ const (
 const exitCodesHelp = `What the exit code of llmgw says:
 
   0         done
-  1         failed; for health: not healthy
-  2         wrong usage: unknown flag, missing argument; delete or revoke
-            without --yes where nobody can be asked
+  1         failed; for diff: differences exist; for rules test and explain:
+            not as expected; for health: not healthy
+  2         wrong usage: unknown flag, missing argument; delete, revoke or
+            rollback without --yes where nobody can be asked
   3         invalid input: configuration or rules file has errors, each shown
             with file:line:column
   4         not allowed
   5         no such object
   6         conflict: changed by someone else since you read it, the name
-            exists, or apply would delete rules
+            exists, apply would delete rules, or what a rollback needs is gone
   7         gateway not reachable
   8         partly done: some items applied, the rest listed
   130, 143  interrupted by Ctrl-C, SIGTERM (serve ends with 0)
@@ -55,6 +56,7 @@ type failure struct {
 	requestID string
 	problems  []problem // what is wrong with a file; see listed
 	cause     error
+	shown     bool // what there is to say was printed as the answer
 }
 
 // problem is one thing wrong with a file, and the line that it is wrong with.
@@ -88,6 +90,10 @@ func invalid(format string, args ...any) *failure {
 func failed(cause error, format string, args ...any) *failure {
 	return &failure{exit: exitFailed, code: "failed", message: fmt.Sprintf(format, args...), cause: cause}
 }
+
+// answered ends with an exit code that belongs to the answer: differences were
+// found, a test failed.
+func answered(exit int) *failure { return &failure{exit: exit, code: "failed", shown: true} }
 
 func (f *failure) withHint(format string, args ...any) *failure {
 	f.hint = fmt.Sprintf(format, args...)

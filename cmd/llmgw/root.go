@@ -118,6 +118,9 @@ func (a *app) note(format string, args ...any) {
 // report shows a failure in the format that was asked for, as far as the
 // command line could be understood at all.
 func (a *app) report(f *failure) {
+	if f.shown {
+		return
+	}
 	if asksForJSON(a.args, a.command) {
 		if f.writeJSON(a.err) == nil {
 			return

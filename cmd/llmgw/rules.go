@@ -16,14 +16,17 @@ import (
 func newRules(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use: "rules", Aliases: []string{"rule"},
-		Short: "list | get | apply | validate | enable | disable | delete | export",
+		Short: "list | get | create | apply | diff | validate | test | explain | edit | fmt | enable | disable | move | delete | history | rollback | export | schema",
 	}
 	c.AddCommand(
 		newRulesList(a), newRulesGet(a), newRulesApply(a), newRulesValidate(a),
 		newRulesSwitch(a, "enable", "put a rule in force again", (*api.Client).EnableRule),
 		newRulesSwitch(a, "disable", "keep a rule and take it out of force", (*api.Client).DisableRule),
 		newRulesDelete(a), newRulesExport(a),
+		newRulesExplain(a), newRulesTest(a), newRulesDiff(a), newRulesHistory(a), newRulesRollback(a),
+		newRulesCreate(a), newRulesEdit(a), newRulesMove(a), newRulesFmt(a), newRulesSchema(a),
 	)
+	a.completeRules(c)
 	return c
 }
 
@@ -57,7 +60,7 @@ func newRulesList(a *app) *cobra.Command {
 
 func mentions(r api.Rule, text string) bool {
 	text = strings.ToLower(text)
-	for _, in := range []string{r.Name, r.Set, r.Description, matchText(r.Match), actionText(r.Action)} {
+	for _, in := range []string{r.Name, r.Set, r.Description, matchText(r.Match), ruleAction(r)} {
 		if strings.Contains(strings.ToLower(in), text) {
 			return true
 		}
@@ -71,19 +74,28 @@ func ruleColumns() []column[api.Rule] {
 		{name: "NAME", text: func(r api.Rule) string { return r.Name }},
 		{name: "ON", text: func(r api.Rule) string { return sign(r.Enabled, true) }},
 		{name: "MATCH", text: func(r api.Rule) string { return matchText(r.Match) }},
-		{name: "ACTION", text: func(r api.Rule) string { return actionText(r.Action) }},
+		{name: "ACTION", text: ruleAction},
 		{name: "SET", wide: true, text: func(r api.Rule) string { return fmt.Sprintf("%s (%d)", r.Set, r.Order) }},
 		{name: "DESCRIPTION", wide: true, text: func(r api.Rule) string { return dash(r.Description) }},
 	}
+}
+
+// matchFields are the matchers, what people look for first.
+func matchFields() []string {
+	return []string{"model", "path", "method", "host", "header", "query", "stream", "key", "user", "tag", "source", "body_bytes", "not"}
 }
 
 // matchText writes a match in one line, fields what people look for first:
 // model=gpt-*,o*  path=/v1/**  header x-tier=free.
 func matchText(match map[string]any) string {
 	var parts []string
-	for _, field := range []string{"model", "path", "method", "host", "header", "query", "stream"} {
+	for _, field := range matchFields() {
 		value, ok := match[field]
 		if !ok {
+			continue
+		}
+		if without, ok := value.(map[string]any); ok && field == "not" {
+			parts = append(parts, "not("+matchText(without)+")")
 			continue
 		}
 		named, isMap := value.(map[string]any)
@@ -101,12 +113,23 @@ func matchText(match map[string]any) string {
 	return strings.Join(parts, "  ")
 }
 
+// ruleAction writes what becomes of the requests that a rule takes.
+func ruleAction(r api.Rule) string {
+	text := actionText(r.Action)
+	if r.Continue {
+		text = "→ next rule" + strings.TrimPrefix(text, "→ nobody")
+	}
+	return text
+}
+
 // actionText writes an action in one line: → openai  model=gpt-5-mini.
 func actionText(action map[string]any) string {
 	text := "→ nobody"
 	switch {
 	case action["upstream"] != nil:
 		text = "→ " + scalarText(action["upstream"])
+	case action["upstreams"] != nil:
+		text = "→ " + entriesText(action["upstreams"])
 	case action["target"] != nil:
 		text = "→ " + scalarText(action["target"])
 	case action["respond"] != nil:
@@ -118,12 +141,36 @@ func actionText(action map[string]any) string {
 	if model, ok := action["model"]; ok {
 		text += "  model=" + scalarText(model)
 	}
-	for _, field := range []string{"path", "headers", "response_headers"} {
+	if fallback, ok := action["fallback"]; ok {
+		text += "  else " + entriesText(fallback)
+	}
+	for _, field := range []string{"path", "headers", "response_headers", "timeouts", "retry", "limits"} {
 		if _, ok := action[field]; ok {
 			text += "  +" + field
 		}
 	}
 	return text
+}
+
+// entriesText writes a list of upstreams with their weights: groq-a/80,groq-b/20.
+func entriesText(value any) string {
+	entries, ok := value.([]any)
+	if !ok {
+		return scalarText(value)
+	}
+	all := make([]string, 0, len(entries))
+	for _, one := range entries {
+		entry, ok := one.(map[string]any)
+		if !ok {
+			continue
+		}
+		text := scalarText(entry["name"])
+		if entry["weight"] != nil {
+			text += "/" + scalarText(entry["weight"])
+		}
+		all = append(all, text)
+	}
+	return strings.Join(all, ",")
 }
 
 func scalarText(value any) string {

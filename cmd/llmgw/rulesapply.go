@@ -105,7 +105,11 @@ func (a *app) showApplied(ctx context.Context, t talk, plan api.Plan) error {
 	case !plan.Applied:
 		fmt.Fprintf(a.out, "%s to make, nothing was stored (dry run), revision %d\n", plural(len(plan.Changes), "change"), plan.Revision)
 	default:
-		fmt.Fprintf(a.out, "applied revision %d in %d ms\n", plan.Revision, plan.TookMS)
+		undo := ""
+		if plan.Revision > 1 {
+			undo = fmt.Sprintf(" · undo: llmgw rules rollback %d", plan.Revision-1)
+		}
+		fmt.Fprintln(a.out, a.outStyle().plain(fmt.Sprintf("applied revision %d in %d ms%s", plan.Revision, plan.TookMS, undo)))
 	}
 	return nil
 }

@@ -93,6 +93,7 @@ func rulesFilesAt(path string) ([]string, error) {
 // decoded is what could be told of rules files without a gateway.
 type decoded struct {
 	files            []rules.File
+	from             []string // the name of the source of each of files
 	errors, warnings []problem
 }
 
@@ -102,6 +103,7 @@ func decodeRules(sources []api.Source) decoded {
 	for _, s := range sources {
 		files, problems := rules.Decode(s.Name, []byte(s.Content))
 		d.files = append(d.files, files...)
+		d.from = append(d.from, slices.Repeat([]string{s.Name}, len(files))...)
 		d.add(problems, sources)
 	}
 	if len(d.errors) == 0 {
@@ -114,7 +116,8 @@ func (d *decoded) add(problems rules.Problems, sources []api.Source) {
 	for i := range problems {
 		p := &problems[i]
 		shown := problem{Problem: api.Problem{
-			File: p.File, Line: p.Line, Column: p.Column, Field: p.Field, Message: p.Message, Hint: p.Hint,
+			File: p.File, Line: p.Line, Column: p.Column, Set: p.Set, Rule: p.Rule, Field: p.Field,
+			Message: p.Message, Hint: p.Hint, Suggestion: p.Suggestion,
 		}}
 		if at := slices.IndexFunc(sources, func(s api.Source) bool { return s.Name == p.File }); at >= 0 {
 			shown.excerpt = p.Excerpt([]byte(sources[at].Content))
@@ -183,6 +186,6 @@ func subcommand(c *cobra.Command) string {
 
 // excerptOf shows the line that a problem of the server's is about.
 func excerptOf(p api.Problem, source string) string {
-	found := rules.Problem{File: p.File, Line: p.Line, Column: p.Column, Field: p.Field, Message: p.Message}
+	found := rules.Problem{File: p.File, Line: p.Line, Column: p.Column, Field: p.Field, Message: p.Message, Suggestion: p.Suggestion}
 	return found.Excerpt([]byte(source))
 }

@@ -72,7 +72,7 @@ func (s style) dim(text string) string    { return s.paint("2", text) }
 
 // asciiSigns replaces every sign that this program prints beyond ASCII.
 func asciiSigns() *strings.Replacer {
-	return strings.NewReplacer("●", "*", "○", "o", "▲", "!", "→", "->", "·", "|", "…", "...", "×", "x", "✓", "ok", "✗", "no")
+	return strings.NewReplacer("●", "*", "○", "o", "▲", "!", "→", "->", "·", "|", "…", "...", "×", "x", "✓", "ok", "✗", "no", "‹", "<", "›", ">")
 }
 
 // plain gives text in the characters that were asked for.

@@ -34,6 +34,7 @@ func Run(t *testing.T, empty Database) {
 		"keys":      testKeys,
 		"identify":  testIdentify,
 		"follow":    testFollow,
+		"history":   testHistory,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, empty) })
 	}

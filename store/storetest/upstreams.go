@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/llmgw/llmgw/accounts"
+	"github.com/llmgw/llmgw/rules"
 	"github.com/llmgw/llmgw/store"
 )
 
@@ -95,6 +96,21 @@ func testUpstreams(t *testing.T, empty Database) {
 		thief.Credentials = full(t).Credentials
 		if _, err := s.Change(t.Context(), meta(), putUpstream(thief)); !errors.Is(err, accounts.ErrExists) {
 			t.Errorf("error is %v", err)
+		}
+	})
+	t.Run("it is in use wherever a rule names it, switched off or not", func(t *testing.T) {
+		for name, action := range map[string]rules.Action{
+			"among upstreams": {Upstreams: []rules.Entry{{Name: "other"}, {Name: "u"}}},
+			"as a fallback":   {Upstream: "other", Fallback: []rules.Entry{{Name: "u"}}},
+		} {
+			s := one(t, empty)
+			must(t, s, putUpstream(upstream("other")))
+			f := rules.File{Set: "default", Order: 100, Rules: []rules.Rule{{Name: "named", Disabled: true, Action: action}}}
+			must(t, s, putConfig(upstream("u"), f))
+			_, err := s.Change(t.Context(), meta(), func(st *store.State) error { return st.DeleteUpstream("u") })
+			if !errors.Is(err, accounts.ErrInUse) || !strings.Contains(err.Error(), "named") {
+				t.Errorf("%s: error is %v", name, err)
+			}
 		}
 	})
 	t.Run("an upstream in use is not deleted, and the rules are named", func(t *testing.T) {

@@ -1,0 +1,152 @@
+package admin
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"github.com/llmgw/llmgw/accounts"
+	"github.com/llmgw/llmgw/admin/api"
+	"github.com/llmgw/llmgw/rules"
+)
+
+// explainedID stands for the id of a request that is never sent.
+const explainedID = "req_explained"
+
+// question is a request that is not sent, as the rules see it.
+type question struct {
+	rules.Request
+	read    rules.PathRead
+	refused *rules.Refusal // before any rule is asked
+}
+
+// question makes a request of what was asked. What is random in the proxy (the
+// choice under affinity: none) is always the same here; the shares tell.
+func (s *Server) question(ctx context.Context, in *api.ExplainRequest) (*question, error) {
+	path, query, _ := strings.Cut(in.Path, "?")
+	if !strings.HasPrefix(path, "/") {
+		return nil, wrongField("path", "must begin with /")
+	}
+	q := &question{Request: rules.Request{
+		ID: explainedID, Method: strings.ToUpper(in.Method), Host: in.Host, Path: path, RawQuery: query, User: in.User,
+	}}
+	if q.Method == "" {
+		q.Method = http.MethodPost
+	}
+	q.readHeaders(in.Headers)
+	if err := q.readSource(in.Source); err != nil {
+		return nil, err
+	}
+	q.readPath()
+	if err := s.identify(ctx, q, in); err != nil {
+		return nil, err
+	}
+	return q, q.readBody(in)
+}
+
+func (q *question) refuse(r rules.Refusal) {
+	if q.refused == nil {
+		q.refused = &r
+	}
+}
+
+// readHeaders takes headers as a server does: names in their canonical form, the
+// host not among them.
+func (q *question) readHeaders(headers map[string][]string) {
+	h := make(http.Header, len(headers))
+	for name, values := range headers {
+		for _, value := range values {
+			h.Add(name, value)
+		}
+	}
+	if q.Host == "" {
+		q.Host = h.Get("Host")
+	}
+	h.Del("Host")
+	q.Header = h
+}
+
+func (q *question) readSource(text string) error {
+	if text == "" {
+		return nil
+	}
+	address, err := netip.ParseAddr(text)
+	if err != nil {
+		return wrongField("source", "is not an address such as 10.1.2.3")
+	}
+	q.Source = address.Unmap().WithZone("")
+	return nil
+}
+
+func (q *question) readPath() {
+	if !rules.KnownMethod(q.Method) {
+		q.refuse(rules.RefuseMethod(q.Method))
+		return
+	}
+	path, err := rules.CanonicalPath(q.Path)
+	if err != nil {
+		q.refuse(rules.RefusePath(err.Error()))
+		return
+	}
+	q.Path, q.read = path, rules.ReadPath(path)
+	q.Wire, q.Model, q.HasModel, q.Stream = q.read.Wire, q.read.Model, q.read.HasModel, q.read.Stream
+}
+
+// identify puts in who is asked about. Tags that are asked for go before the
+// key's own.
+func (s *Server) identify(ctx context.Context, q *question, in *api.ExplainRequest) error {
+	q.Tags = maps.Clone(in.Tags)
+	if in.Key == "" {
+		return nil
+	}
+	key, err := s.store.Key(ctx, in.Key)
+	if err != nil {
+		return found(err, "key", in.Key)
+	}
+	q.Key, q.Tags = key.Name, maps.Clone(key.Tags)
+	if q.Tags == nil {
+		q.Tags = map[string]string{}
+	}
+	maps.Copy(q.Tags, in.Tags)
+	switch key.State(s.now()) {
+	case accounts.KeyRevoked:
+		q.refuse(rules.RefuseRevoked(key.Name))
+	case accounts.KeyExpired:
+		q.refuse(rules.RefuseExpired(key.Name, key.ExpiresAt))
+	}
+	return nil
+}
+
+// readBody looks into the body as the proxy does. A model or stream that is
+// asked for stands in the place of what the body says; where there is no body
+// for it to stand in, nobody knows its size.
+func (q *question) readBody(in *api.ExplainRequest) error {
+	if q.refused != nil {
+		return nil
+	}
+	found, err := q.read.ReadBody(q.Header["Content-Type"], in.Body)
+	if err != nil {
+		q.refuse(rules.RefuseBody(err))
+		return nil
+	}
+	q.BodyBytes = int64(len(in.Body))
+	if in.Model != nil {
+		found.Model, found.HasModel = *in.Model, true
+		if len(in.Body) == 0 && !q.read.HasModel {
+			q.BodyBytes = -1
+		}
+	}
+	if in.Stream != nil {
+		found.Stream = *in.Stream
+	}
+	switch {
+	case !q.read.HasModel:
+		q.Model, q.HasModel = found.Model, found.HasModel
+	case in.Model != nil && *in.Model != q.read.Model:
+		return wrongField("model", "the path names another model already")
+	}
+	q.Stream = q.Stream || found.Stream
+	return nil
+}
