@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -23,17 +22,13 @@ const version = "1"
 // be read.
 func Decode(name string, source []byte) ([]File, Problems) {
 	d := &decoder{file: name}
-	// A mark at the beginning of the text, as editors put it there.
-	source = bytes.TrimPrefix(source, []byte("\ufeff"))
 	if len(source) > maxSource {
 		d.refuse(mark{1, 1}, "", fmt.Sprintf("split it: a file may hold several sets, and a gateway several files, each up to %d MiB", maxSource>>20), "the file is too large: %d bytes", len(source))
 		return nil, d.problems
 	}
-	documents, err := parseYAML(source)
-	if err != nil {
-		at, message := syntaxError(source, err)
-		d.refuse(at, "", "", "%s", message)
-		return nil, d.problems
+	documents, wrong := Documents(name, source)
+	if wrong != nil {
+		return nil, Problems{*wrong}
 	}
 	if len(documents) == 0 {
 		d.refuse(mark{1, 1}, "", "the smallest rules file is: {version: 1, rules: []}", "the file is empty")
