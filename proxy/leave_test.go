@@ -100,16 +100,17 @@ func TestTheClientLeavesBehindAPipelinedByte(t *testing.T) {
 	})
 	g := newGateway(t, up.url)
 	var took []time.Duration
-	for range 5 {
+	for range 3 {
 		c := g.dial()
-		say(c, g.head(len(chatRequest)), chatRequest, "P")
+		say(c, g.head(len(chatRequest)), chatRequest)
 		<-reached
+		say(c, "P") // net/http reads it ahead, and then no further
 		left := time.Now()
 		_ = c.Close()
 		took = append(took, waitFor(t, gone).Sub(left))
 	}
 	_, worst := percentiles(took)
-	t.Logf("upstream cancelled after at most %s of 5", worst)
+	t.Logf("upstream cancelled after at most %s of 3", worst)
 	if worst > 2*time.Second {
 		t.Errorf("took %s", worst)
 	}
