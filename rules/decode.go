@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -41,16 +40,13 @@ func Decode(name string, source []byte) ([]File, Problems) {
 
 // parse gives the documents of a text, or a problem.
 func (d *decoder) parse(source []byte) []*yaml.Node {
-	// A mark at the beginning of the text, as editors put it there.
-	source = bytes.TrimPrefix(source, []byte("\ufeff"))
 	if len(source) > maxSource {
 		d.refuse(mark{1, 1}, "", fmt.Sprintf("split it: a file may hold several sets, and a gateway several files, each up to %d MiB", maxSource>>20), "the file is too large: %d bytes", len(source))
 		return nil
 	}
-	documents, err := parseYAML(source)
-	if err != nil {
-		at, message := syntaxError(source, err)
-		d.refuse(at, "", "", "%s", message)
+	documents, wrong := Documents(d.file, source)
+	if wrong != nil {
+		d.problems = append(d.problems, *wrong)
 		return nil
 	}
 	return documents

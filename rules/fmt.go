@@ -28,10 +28,9 @@ func Format(name string, source []byte) ([]byte, Problems) {
 	if !utf8.Valid(source) { // YAML may be UTF-16
 		return nil, Problems{{File: name, Line: 1, Column: 1, Message: "the file is not UTF-8", Hint: "save it as UTF-8; nothing else is laid out anew"}}
 	}
-	documents, err := parseYAML(source)
-	if err != nil {
-		at, message := syntaxError(source, err)
-		return nil, Problems{{File: name, Line: at.line, Column: at.column, Message: message}}
+	documents, wrong := Documents(name, source)
+	if wrong != nil {
+		return nil, Problems{*wrong}
 	}
 	text, notes := layOut(source, documents)
 	if !saysTheSame(name, text, files, notes) {

@@ -29,6 +29,21 @@ const (
 	maxLocated = 256 << 10
 )
 
+// Documents reads YAML that is not yet rules, or says where it stops being
+// YAML. The configuration file is read with it as well, so that there is one
+// answer to what a text in this language means. Documents that hold nothing are
+// left out.
+func Documents(name string, source []byte) ([]*yaml.Node, *Problem) {
+	// A mark at the beginning of the text, as editors put it there.
+	source = bytes.TrimPrefix(source, []byte("\ufeff"))
+	documents, err := parseYAML(source)
+	if err == nil {
+		return documents, nil
+	}
+	at, message := syntaxError(source, err)
+	return nil, &Problem{File: name, Line: at.line, Column: at.column, Message: message}
+}
+
 // parseYAML gives the documents of a stream. Documents that hold nothing are
 // left out: a file may begin with ---.
 func parseYAML(source []byte) ([]*yaml.Node, error) {

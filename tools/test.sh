@@ -35,7 +35,7 @@ has_compiler() {
 }
 
 has_unshare() {
-	[ "$(uname -s)" != Linux ] || command -v unshare >/dev/null 2>&1
+	[ "$(uname -s)" != Linux ] || unshare -n true 2>/dev/null || unshare -rn true 2>/dev/null
 }
 
 has() {

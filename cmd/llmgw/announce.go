@@ -6,10 +6,14 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/llmgw/llmgw/accounts"
 	"github.com/llmgw/llmgw/rules"
 )
+
+// bannerWidth is the narrowest terminal on which no line breaks.
+const bannerWidth = 80
 
 // announce says that the gateway is ready: to a person what to do next, to
 // everybody else one log line without any secret.
@@ -70,8 +74,8 @@ func (n *node) writeFirst(w io.Writer, config rules.Config, took time.Duration) 
 	fmt.Fprint(w, "\n  upstreams\n")
 	for i := range config.Upstreams {
 		u := &config.Upstreams[i]
-		line := fmt.Sprintf("    %-10s %-35s %s", u.Name, n.whence(u), shownModels(config, u))
-		fmt.Fprintln(w, strings.TrimRight(line, " "))
+		line := fmt.Sprintf("    %-10s %-35s ", u.Name, n.whence(u))
+		fmt.Fprintln(w, strings.TrimRight(line+shownModels(config, u, bannerWidth-utf8.RuneCountInString(line)), " "))
 	}
 	if len(config.Upstreams) < 2 && !n.settings.on("no-detect") {
 		fmt.Fprint(w, "    (OPENAI_API_KEY, ANTHROPIC_API_KEY and others are picked up when set)\n")
@@ -86,14 +90,15 @@ func (n *node) writeFirst(w io.Writer, config rules.Config, took time.Duration) 
 func (n *node) writeTry(w io.Writer) {
 	fmt.Fprintf(w, `
   try it
+    KEY=%s
     curl -N %s/v1/chat/completions \
-      -H 'Authorization: Bearer %s' \
+      -H "Authorization: Bearer $KEY" \
       --json '{"model":"mock","stream":true,
                "messages":[{"role":"user","content":"hello"}]}'
 
     llmgw chat hello         the same without the typing
     llmgw status             what it does now
-`, told(&n.proxyURL), n.firstKey.Reveal())
+`, n.firstKey.Reveal(), told(&n.proxyURL))
 }
 
 // whence says where an upstream's credential comes from, and how it ends.
@@ -109,8 +114,10 @@ func (n *node) whence(u *accounts.Upstream) string {
 	return text
 }
 
-// shownModels gives the first few names that lead to an upstream.
-func shownModels(config rules.Config, u *accounts.Upstream) string {
+// shownModels gives the first few names that lead to an upstream, as many as
+// there is room for.
+func shownModels(config rules.Config, u *accounts.Upstream, room int) string {
+	const most, more = 3, ", …"
 	var models []string
 	for _, f := range config.Files {
 		for _, r := range f.Rules {
@@ -119,10 +126,16 @@ func shownModels(config rules.Config, u *accounts.Upstream) string {
 			}
 		}
 	}
-	if len(models) > 3 {
-		return strings.Join(models[:3], ", ") + ", …"
+	for shown := min(most, len(models)); shown > 0; shown-- {
+		text := strings.Join(models[:shown], ", ")
+		if shown < len(models) {
+			text += more
+		}
+		if utf8.RuneCountInString(text) <= room {
+			return text
+		}
 	}
-	return strings.Join(models, ", ")
+	return ""
 }
 
 func hostOf(base string) string { return strings.TrimPrefix(base, "http://") }

@@ -83,38 +83,47 @@ func (a *app) readSecret(ctx context.Context, s *settings, prompt string) (accou
 	return oneSecret(a.in, "stdin")
 }
 
-// promptHidden reads with echo off, and puts the terminal back whatever ends
-// the reading.
-func (a *app) promptHidden(ctx context.Context, prompt string) (accounts.Secret, error) {
+// promptHidden reads a line that nothing shows. The terminal stops echoing
+// before the prompt is there, so that not even a paste that waited for it is
+// seen, and is put back whatever ends the reading.
+func (a *app) promptHidden(ctx context.Context, prompt string) (_ accounts.Secret, err error) {
 	file, ok := a.in.(*os.File)
 	if !ok {
 		return oneSecret(a.in, "stdin")
 	}
 	fd := int(file.Fd())
-	before, err := term.GetState(fd)
+	before, err := term.MakeRaw(fd)
 	if err != nil {
-		return accounts.Secret{}, fmt.Errorf("reading the terminal's state: %w", err)
+		return accounts.Secret{}, fmt.Errorf("hiding what is typed: %w", err)
 	}
+	defer func() { err = errors.Join(err, term.Restore(fd, before)) }()
 	type result struct {
-		text []byte
+		text string
 		err  error
 	}
 	read := make(chan result, 1)
-	fmt.Fprintf(a.err, "%s: ", prompt)
 	go func() {
-		text, err := term.ReadPassword(fd)
+		screen := term.NewTerminal(struct {
+			io.Reader
+			io.Writer
+		}{file, a.err}, "")
+		text, err := screen.ReadPassword(prompt + ": ")
 		read <- result{text, err}
 	}()
-	defer fmt.Fprintln(a.err)
+	var typed result
 	select {
-	case r := <-read:
-		if r.err != nil {
-			return accounts.Secret{}, fmt.Errorf("reading the secret: %w", r.err)
-		}
-		return cleanSecret(string(r.text), "the prompt")
+	case typed = <-read:
 	case <-ctx.Done():
-		return accounts.Secret{}, errors.Join(context.Cause(ctx), term.Restore(fd, before))
+		typed.err = context.Cause(ctx)
 	}
+	if errors.Is(typed.err, io.EOF) { // Ctrl-C is a key like any other now, and so is Ctrl-D
+		typed.err = interruption{os.Interrupt}
+	}
+	if typed.err != nil {
+		fmt.Fprint(a.err, "\r\n")
+		return accounts.Secret{}, fmt.Errorf("reading the secret: %w", typed.err)
+	}
+	return cleanSecret(typed.text, "the prompt")
 }
 
 // oneSecret reads a secret to the end of r.

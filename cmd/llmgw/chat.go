@@ -106,18 +106,19 @@ func (a *app) prompt(f chatFlags, args []string) (chatPrompt, error) {
 // proxyFor finds the proxy's address and a key. With a key of its own, chat
 // works where there is no admin socket.
 func (a *app) proxyFor(ctx context.Context, t talk, key string) (at, secret string, err error) {
-	status, err := t.Status(ctx)
-	if key != "" {
-		if err != nil {
-			return localURL(t.settings), key, nil
-		}
-		return status.Proxy, key, nil
+	at = localURL(t.settings)
+	status, unknown := t.Status(ctx)
+	if unknown == nil {
+		at = status.Proxy
 	}
-	if err != nil {
-		return "", "", err
+	if key != "" {
+		return at, key, nil
+	}
+	if unknown != nil {
+		return "", "", unknown
 	}
 	made, err := t.ChatKey(ctx)
-	return status.Proxy, made.Secret, err
+	return at, made.Secret, err
 }
 
 func chatRequest(ctx context.Context, at string, wire chatWire, p chatPrompt, key string) (*http.Request, error) {

@@ -130,7 +130,7 @@ func newConfigPath(a *app) *cobra.Command {
 		Short: "the configuration file in use",
 		Args:  takes(),
 		RunE: a.does(func(_ context.Context, _ []string) error {
-			path, _ := configPath(a.command.Flags())
+			path := configPath(a.command.Flags())
 			if path == "" {
 				f := failed(nil, "there is no configuration file")
 				return f.withHint("it is looked for at %s", joined(configCandidates()))

@@ -8,12 +8,11 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/goccy/go-yaml"
-	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
 	"github.com/spf13/pflag"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/llmgw/llmgw/admin/api"
+	"github.com/llmgw/llmgw/rules"
 )
 
 // configCandidates is where a configuration file is looked for, in order.
@@ -26,25 +25,25 @@ func configCandidates() []string {
 }
 
 // configPath finds the configuration file: the one that was named, which must
-// be there, or the first that is. named says which of the two it was.
-func configPath(flags *pflag.FlagSet) (path string, named bool) {
+// be there, or the first that is.
+func configPath(flags *pflag.FlagSet) string {
 	if f := flags.Lookup("config"); f != nil && f.Changed {
-		return f.Value.String(), true
+		return f.Value.String()
 	}
 	if path := os.Getenv("LLMGW_CONFIG"); path != "" {
-		return path, true
+		return path
 	}
 	for _, path := range configCandidates() {
 		if _, err := os.Stat(path); err == nil {
-			return path, false
+			return path
 		}
 	}
-	return "", false
+	return ""
 }
 
 // readConfig reads the configuration file, or nothing where there is none.
 func readConfig(flags *pflag.FlagSet) (string, map[string]any, error) {
-	path, _ := configPath(flags)
+	path := configPath(flags)
 	if path == "" {
 		return "", map[string]any{}, nil
 	}
@@ -63,87 +62,83 @@ func readConfig(flags *pflag.FlagSet) (string, map[string]any, error) {
 }
 
 // decodeConfig reads the keys of a configuration file and says all that is
-// wrong with it at once. No value is repeated in a problem's excerpt.
+// wrong with it at once. No line is repeated in a problem's excerpt: a value may
+// be a secret in the wrong place.
 func decodeConfig(path string, source []byte) (map[string]any, []problem) {
-	d := &configDecoder{path: path, values: map[string]any{}}
-	file, err := parser.ParseBytes(source, 0)
-	if err != nil {
-		return nil, []problem{d.syntax(err)}
+	documents, wrong := rules.Documents(shortPath(path), source)
+	if wrong != nil {
+		return nil, []problem{{Problem: api.Problem{
+			File: wrong.File, Line: wrong.Line, Column: wrong.Column, Message: withoutNames(wrong.Message),
+		}}}
 	}
-	for _, document := range file.Docs {
-		d.document(document.Body)
+	d := &configDecoder{path: shortPath(path), values: map[string]any{}, lines: map[string]int{}}
+	for _, document := range documents {
+		d.document(document)
 	}
 	return d.values, d.problems
+}
+
+// withoutNames drops the one thing that a syntax error repeats of the text: what
+// stands behind a *, which is how a password may begin.
+func withoutNames(message string) string {
+	if before, _, ok := strings.Cut(message, "unknown anchor "); ok {
+		return before + "unknown anchor; put a value that begins with * in quotes"
+	}
+	return message
 }
 
 type configDecoder struct {
 	path     string
 	values   map[string]any
+	lines    map[string]int // where each key stands
 	problems []problem
 }
 
-func (d *configDecoder) document(body ast.Node) {
-	switch n := body.(type) {
-	case nil, *ast.NullNode, *ast.CommentGroupNode:
-	case *ast.MappingNode:
-		for _, pair := range n.Values {
-			d.pair(pair)
-		}
-	case *ast.MappingValueNode: // a document of one key
-		d.pair(n)
-	default:
+func (d *configDecoder) document(body *yaml.Node) {
+	if body.Kind != yaml.MappingNode {
 		d.say(body, "", "the file must be a list of keys and values", "")
+		return
+	}
+	for i := 0; i+1 < len(body.Content); i += 2 {
+		d.pair(body.Content[i], body.Content[i+1])
 	}
 }
 
-func (d *configDecoder) pair(pair *ast.MappingValueNode) {
-	key := pair.Key.GetToken().Value
+func (d *configDecoder) pair(name, value *yaml.Node) {
+	key := name.Value
 	s, ok := fileSetting(key)
 	if !ok {
 		hint := ""
 		if near := nearest(strings.ReplaceAll(key, "-", "_"), fileKeys()); near != "" {
 			hint = fmt.Sprintf("did you mean %q?", near)
 		}
-		d.say(pair.Key, key, fmt.Sprintf("unknown key %q", key), hint)
+		d.say(name, key, fmt.Sprintf("unknown key %q", key), hint)
 		return
 	}
-	scalar, ok := pair.Value.(ast.ScalarNode)
-	if _, null := pair.Value.(*ast.NullNode); !ok || null {
-		d.say(pair.Key, key, fmt.Sprintf("%s must be one value", key), "")
+	if line, twice := d.lines[key]; twice {
+		d.say(name, key, fmt.Sprintf("%s is set twice; the first is on line %d", key, line), "")
 		return
 	}
-	text := scalar.GetToken().Value
+	d.lines[key] = name.Line
+	if value.Kind != yaml.ScalarNode || value.ShortTag() == "!!null" {
+		d.say(name, key, fmt.Sprintf("%s must be one value", key), "")
+		return
+	}
 	if s.check != nil {
-		if err := s.check(text); err != nil {
-			d.say(pair.Value, key, fmt.Sprintf("%s: %v", key, err), "")
+		if err := s.check(value.Value); err != nil {
+			d.say(value, key, fmt.Sprintf("%s: %v", key, err), "")
 			return
 		}
 	}
-	d.values[key] = text
+	d.values[key] = value.Value
 }
 
-func (d *configDecoder) say(at ast.Node, key, message, hint string) {
-	p := problem{Problem: api.Problem{File: shortPath(d.path), Field: key, Message: message, Hint: hint}}
-	if position := at.GetToken().Position; position != nil {
-		p.Line, p.Column = position.Line, position.Column
-	}
+func (d *configDecoder) say(at *yaml.Node, key, message, hint string) {
+	p := problem{Problem: api.Problem{File: d.path, Line: at.Line, Column: at.Column, Field: key, Message: message, Hint: hint}}
 	if hint != "" {
 		p.excerpt = excerpt(strings.Repeat(" ", max(p.Column-1, 0))+key+": …", p.Line, p.Column, len(key), hint)
 	}
 	d.problems = append(d.problems, p)
-}
-
-// syntax tells a YAML mistake without the source that goccy would show.
-func (d *configDecoder) syntax(err error) problem {
-	p := problem{Problem: api.Problem{File: shortPath(d.path), Message: "is not YAML"}}
-	var syntax yaml.Error
-	if errors.As(err, &syntax) {
-		p.Message = syntax.GetMessage()
-		if token := syntax.GetToken(); token != nil && token.Position != nil {
-			p.Line, p.Column = token.Position.Line, token.Position.Column
-		}
-	}
-	return p
 }
 
 func fileSetting(key string) (setting, bool) {

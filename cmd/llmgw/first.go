@@ -9,7 +9,7 @@ import (
 	"github.com/llmgw/llmgw/store"
 )
 
-// firstKeyName is the key that a first start makes.
+// firstKeyName is the key that a first start on a terminal makes.
 const firstKeyName = "default"
 
 // firstConfig fills an empty store: the mock, and every provider whose key is
@@ -76,12 +76,17 @@ func (n *node) firstUpstreams(now time.Time) []builtinUpstream {
 	return all
 }
 
-// makeFirstKey makes a key where there never was one. It comes after the proxy's
-// port is bound, so that a start that fails on it loses no key that nobody saw.
+// makeFirstKey makes a key where there never was one and somebody sees it: its
+// secret is shown on a terminal and nowhere else. It comes after the proxy's port
+// is bound, so that a start that fails on it loses no key that nobody saw.
 func (n *node) makeFirstKey(ctx context.Context) error {
 	keys, err := n.store.Keys(ctx)
 	if err != nil || len(keys) > 0 {
 		return err
+	}
+	if !n.app.outIsTerm {
+		n.log.Warn().Str("next", "llmgw keys create NAME").Msg("no key yet")
+		return nil
 	}
 	secret, err := n.store.Issuer().Issue()
 	if err != nil {

@@ -68,15 +68,7 @@ func newKey(name string, tags []string, expires string, now time.Time) (api.NewK
 
 // moment reads a time to come: a duration from now, days too, or a date.
 func moment(text string, now time.Time) (time.Time, error) {
-	at, err := time.Time{}, error(nil)
-	if days, ok := strings.CutSuffix(text, "d"); ok {
-		n, convErr := strconv.ParseUint(days, 10, 16)
-		at, err = now.Add(time.Duration(n)*24*time.Hour), convErr
-	} else if d, durationErr := time.ParseDuration(text); durationErr == nil {
-		at = now.Add(d)
-	} else if at, err = time.Parse(time.RFC3339, text); err != nil {
-		at, err = time.Parse(time.DateOnly, text)
-	}
+	at, err := anyMoment(text, now)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("%q is not a time; write 12h, 90d or 2027-02-20", text)
 	}
@@ -84,6 +76,20 @@ func moment(text string, now time.Time) (time.Time, error) {
 		return time.Time{}, fmt.Errorf("%q is not in the future", text)
 	}
 	return at.UTC().Truncate(time.Second), nil
+}
+
+func anyMoment(text string, now time.Time) (time.Time, error) {
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		n, err := strconv.ParseUint(days, 10, 16)
+		return now.Add(time.Duration(n) * 24 * time.Hour), err
+	}
+	if d, err := time.ParseDuration(text); err == nil {
+		return now.Add(d), nil
+	}
+	if at, err := time.Parse(time.RFC3339, text); err == nil {
+		return at, nil
+	}
+	return time.Parse(time.DateOnly, text)
 }
 
 func (a *app) createKey(ctx context.Context, t talk, wanted api.NewKey) error {
@@ -113,12 +119,12 @@ func newKeysList(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return writeList(ctx, t.output, keys, api.List[api.Key]{Items: nonNil(keys)}, keyColumns(t.output.look), "")
+			return writeList(ctx, t.output, keys, api.List[api.Key]{Items: nonNil(keys)}, keyColumns(), "")
 		}),
 	}
 }
 
-func keyColumns(look style) []column[api.Key] {
+func keyColumns() []column[api.Key] {
 	return []column[api.Key]{
 		{name: "NAME", text: func(k api.Key) string { return k.Name }},
 		{name: "KEY", text: func(k api.Key) string { return accounts.KeyPrefix + "…" + k.Last4 }},
@@ -132,7 +138,7 @@ func keyColumns(look style) []column[api.Key] {
 
 func newKeysGet(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "get NAME…", Short: "one key or several, without their secrets", Args: takesSome("NAME"),
+		Use: "get NAME…", Short: "one key or several, without their secrets", Args: takesNames,
 		RunE: a.calls(func(ctx context.Context, t talk, args []string) error {
 			return getEach(ctx, a, t, args, t.Key, func(w io.Writer, k api.Key) {
 				fields(w,
@@ -145,7 +151,7 @@ func newKeysGet(a *app) *cobra.Command {
 
 func newKeysRevoke(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "revoke NAME…", Short: "end a key for good, and cut what it runs", Args: takesSome("NAME"),
+		Use: "revoke NAME…", Short: "end a key for good, and cut what it runs", Args: takesNames,
 		RunE: a.calls(func(ctx context.Context, t talk, args []string) error {
 			names, err := a.destroyable(ctx, t, args, "revoke key", "keys revoke")
 			if err != nil {

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/goccy/go-yaml"
 	"github.com/itchyny/gojq"
 )
 
@@ -221,19 +220,6 @@ func writeCompact(w io.Writer, value any) error {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	return e.Encode(value)
-}
-
-func writeYAML(w io.Writer, value any) error {
-	var b bytes.Buffer
-	if err := writeCompact(&b, value); err != nil {
-		return err
-	}
-	text, err := yaml.JSONToYAML(b.Bytes())
-	if err != nil {
-		return fmt.Errorf("writing YAML: %w", err)
-	}
-	_, err = w.Write(text)
-	return err
 }
 
 // filtered runs the jq expression. Strings are printed as they are, as

@@ -230,12 +230,10 @@ func takes(names ...string) cobra.PositionalArgs {
 	}
 }
 
-// takesSome demands one or more arguments.
-func takesSome(name string) cobra.PositionalArgs {
-	return func(c *cobra.Command, args []string) error {
-		if len(args) == 0 {
-			return usage("missing argument %s", name).withHint("%s", c.UseLine())
-		}
-		return nil
+// takesNames demands one name or more.
+func takesNames(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return usage("missing argument NAME").withHint("%s", c.UseLine())
 	}
+	return nil
 }

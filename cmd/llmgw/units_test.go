@@ -95,6 +95,46 @@ func TestASecretSettingIsNeverShown(t *testing.T) {
 	}
 }
 
+func TestEveryProblemOfAConfigurationIsToldAtOnceWithItsPlace(t *testing.T) {
+	for _, c := range []struct {
+		name, source string
+		want         []string
+	}{
+		{"nothing", "", nil},
+		{"comments only", "# nothing\n---\n# here\n", nil},
+		{"a file that begins with the mark of an editor", "\ufeffdrain: 1m\n", nil},
+		{"values of every spelling", "drain: '1m'\nno_mock: true\nlisten: :4100\nmax_body: \"1MiB\"\n", nil},
+		{"several kinds of mistakes", "drain: soon\nport: 1\ndata:\nlog_level: [info]\ndrain: 1m\n", []string{
+			`1:8 drain: "soon" is not a duration; write 500ms, 30s or 10m`, `2:1 unknown key "port"`,
+			"3:1 data must be one value", "4:1 log_level must be one value", "5:1 drain is set twice; the first is on line 1",
+		}},
+		{"a key set in two documents", "drain: 1m\n---\ndrain: 2m\n", []string{"3:1 drain is set twice; the first is on line 1"}},
+		{"columns count characters", "{data: ünï, drain: x}", []string{`1:20 drain: "x" is not a duration; write 500ms, 30s or 10m`}},
+		{"a list", "- drain\n", []string{"1:1 the file must be a list of keys and values"}},
+		{"a text", "hunter2", []string{"1:1 the file must be a list of keys and values"}},
+		{"a key that is a list", "[drain]: 1m\n", []string{`1:1 unknown key ""`}},
+		{"an alias", "a: &x 1m\ndrain: *x\n", []string{`1:1 unknown key "a"`, "2:1 drain must be one value"}},
+		{"a merge key", "<<: {drain: 1m}\n", []string{`1:1 unknown key "<<"`}},
+		{"a tab", "drain: 1m\n\tdata: x\n", []string{"2:1 not YAML: found a tab character that violates indentation"}},
+		{"a value that looks like an alias", "drain: 1m\ndata: *hunter2\n", []string{
+			"2:14 not YAML: unknown anchor; put a value that begins with * in quotes"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			values, problems := decodeConfig("f.yaml", []byte(c.source))
+			var got []string
+			for _, p := range problems {
+				got = append(got, fmt.Sprintf("%d:%d %s", p.Line, p.Column, p.Message))
+				if p.File != "f.yaml" {
+					t.Errorf("a problem with %q", p.File)
+				}
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("%s; values %v", diff, values)
+			}
+		})
+	}
+}
+
 func FuzzDecodeConfigLetsOnlyCheckedValuesThrough(f *testing.F) {
 	f.Add("listen: 127.0.0.1:4100\n")
 	f.Add("a: &x [1, *x]\n? b\n: c\n")
@@ -324,7 +364,7 @@ func TestThePublicWordsOfAStreamAreReadInEveryFormat(t *testing.T) {
 
 func TestADirectoryThatOthersMayWriteToStillHasAPrivateSocket(t *testing.T) {
 	data := shortDir(t)
-	if err := os.Chmod(data, 0o777); err != nil { //nolint:gosec // the case under test
+	if err := os.Chmod(data, 0o777); err != nil {
 		t.Fatal(err)
 	}
 	defer syscall.Umask(syscall.Umask(0))

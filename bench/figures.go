@@ -1,0 +1,50 @@
+package main
+
+import (
+	"errors"
+	"slices"
+	"time"
+)
+
+var errNoFigures = errors.New("nothing was measured")
+
+// median gives the middle of the values, or the mean of the middle two.
+func median(values []float64) (float64, error) {
+	if len(values) == 0 {
+		return 0, errNoFigures
+	}
+	sorted := slices.Sorted(slices.Values(values))
+	middle := len(sorted) / 2
+	if len(sorted)%2 == 1 {
+		return sorted[middle], nil
+	}
+	return (sorted[middle-1] + sorted[middle]) / 2, nil
+}
+
+// medianRatio gives the median of what each round's value is to the floor's
+// value of the same round. The ratio of two medians would mix rounds, and with
+// them what else the machine did.
+func medianRatio(values, floor []float64) (float64, error) {
+	if len(values) != len(floor) {
+		return 0, errors.New("rounds without a partner")
+	}
+	ratios := make([]float64, len(values))
+	for i := range values {
+		if floor[i] <= 0 {
+			return 0, errors.New("a round of the floor measured nothing")
+		}
+		ratios[i] = values[i] / floor[i]
+	}
+	return median(ratios)
+}
+
+// percentile gives the smallest value that at least p of 100 do not exceed (the
+// nearest rank).
+func percentile(values []time.Duration, p int) (time.Duration, error) {
+	if len(values) == 0 {
+		return 0, errNoFigures
+	}
+	sorted := slices.Sorted(slices.Values(values))
+	rank := (len(sorted)*p + 99) / 100
+	return sorted[min(max(rank, 1), len(sorted))-1], nil
+}
