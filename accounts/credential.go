@@ -83,7 +83,7 @@ func (v Vault) Read(ctx context.Context, u *Upstream, c *Credential) (Secret, er
 	return NewSecret(string(text)), nil
 }
 
-// ErrNoCredential: the upstream wants a credential and has none.
+// ErrNoCredential says that an upstream wants a credential and has none.
 var ErrNoCredential = errors.New("no credential")
 
 // Choose gives the credential with which requests to u go out, the first enabled

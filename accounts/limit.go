@@ -83,7 +83,7 @@ func ParseLimit(text string) (Limit, error) {
 	}
 	dollar, number, scale, unit, window, per := form[1], form[2], form[3], form[4], form[5], form[6]
 	l := Limit{Unit: Requests, Per: ByKey}
-	known := true
+	var known bool
 	switch {
 	case dollar != "" && unit != "":
 		return Limit{}, fmt.Errorf("an amount of dollars has no unit, found %q", unit)

@@ -30,7 +30,7 @@ func compareHeaders(before, after map[string][]string) *api.Header {
 		if slices.Equal(before[name], values) {
 			continue
 		}
-		added := values
+		var added []string
 		if old := before[name]; len(old) > 0 && len(values) > len(old) && slices.Equal(old, values[:len(old)]) {
 			added = values[len(old):]
 		} else {

@@ -24,7 +24,7 @@ func (x *exchange) outbound(to *rules.Candidate) (*attempt, *failure) {
 		content = x.scan.WithModel(content, model)
 	}
 	header := outboundHeader(x.r.Header, x.secret)
-	x.skippedEdits(d.EditHeaders(&x.request, to, header))
+	x.skippedEdits(d.EditHeaders(&x.request, to, header) + d.SkippedEdits(&x.request, to))
 	if t.upstream != nil {
 		url.RawQuery = t.upstream.Authorize(header, url.RawQuery, t.secret)
 	}

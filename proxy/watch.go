@@ -61,7 +61,7 @@ func (w *watch) stop() {
 	}
 }
 
-// bound is how long the phase may last, and how the exchange ends when it
+// bound is how long the phase may last (0 or less: as long as it goes on), and how the exchange ends when it
 // lasts longer. A stream's header may come no later than its first token.
 func (w *watch) bound() (time.Duration, endReason) {
 	t := &w.timeouts
@@ -69,7 +69,7 @@ func (w *watch) bound() (time.Duration, endReason) {
 	case awaitConnection:
 		return t.Connect, endConnectError
 	case awaitHeader:
-		if w.stream && t.FirstToken > 0 && (t.ResponseHeader == 0 || t.FirstToken < t.ResponseHeader) {
+		if w.stream && t.FirstToken > 0 && (t.ResponseHeader <= 0 || t.FirstToken < t.ResponseHeader) {
 			return t.FirstToken, endFirstTokenTimeout
 		}
 		return t.ResponseHeader, endHeaderTimeout

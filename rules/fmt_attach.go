@@ -168,17 +168,14 @@ func (a *attachment) lastOn(g *gap, t trivia) *entry {
 	if g.before < 0 {
 		return nil
 	}
-	for i := g.before; i >= a.first[a.number(g.before)]; i-- {
-		e := a.entries[i]
-		if !e.within.holds(t.offset) {
-			continue
-		}
-		if t.alone && a.scan.lineAt(e.start) != t.line {
-			return nil
-		}
-		return e
+	e := a.entries[g.before]
+	for e != nil && !e.within.holds(t.offset) {
+		e = e.within.parent
 	}
-	return nil
+	if e == nil || t.alone && a.scan.lineAt(e.start) != t.line {
+		return nil
+	}
+	return e
 }
 
 // holds says whether a place is inside all brackets around the block's entries.
@@ -216,22 +213,18 @@ func (a *attachment) alone(g *gap, t trivia) {
 		*lines = append(*lines, t.text)
 	}
 	next, last := a.neighbours(g, t)
-	if b := a.ended(g, t, next, last); b != nil && !g.head {
+	b := a.ended(g, t, next, last)
+	switch {
+	case b != nil && !g.head:
 		g.foot = b
 		b.note()
 		take(&b.foot)
-		return
-	}
-	switch {
 	case next != nil:
 		g.head = true
 		next.within.note()
 		take(&next.head)
-	case last == nil: // there is no file without an entry, and Format says so
-		a.documents[0].foot = append(a.documents[0].foot, t.text)
 	default:
-		d := a.documents[a.number(g.before)]
-		take(&d.foot)
+		take(&a.documents[a.number(g.before)].foot)
 	}
 }
 
@@ -253,10 +246,9 @@ func (a *attachment) neighbours(g *gap, t trivia) (next, last *entry) {
 	if next == nil || last == nil || a.number(g.before) == a.number(g.after) {
 		return next, last
 	}
-	for _, marker := range a.scan.markers {
-		if last.start < marker && marker < t.offset {
-			return next, nil
-		}
+	after, _ := slices.BinarySearch(a.scan.markers, last.start)
+	if after < len(a.scan.markers) && a.scan.markers[after] < t.offset {
+		return next, nil
 	}
 	return nil, last
 }

@@ -110,15 +110,12 @@ func (in *inlining) write() {
 	if err := encoder.Encode(&in.list); err != nil {
 		panic(fmt.Sprintf("rules: writing a tree of our own making: %v", err))
 	}
-	next := -1
-	for text := range strings.Lines(out.String()) {
-		text = strings.TrimSuffix(text, "\n")
-		if strings.HasPrefix(text, "- ") { // everything else of an item is indented
-			next++
-			in.entries[next].text = text[2:]
-			continue
-		}
-		in.entries[next].text += "\n" + strings.TrimPrefix(text, "  ")
+	// Everything of an item but its first line is indented.
+	rest := strings.TrimSuffix(strings.TrimPrefix(out.String(), "- "), "\n")
+	for _, e := range in.entries {
+		var item string
+		item, rest, _ = strings.Cut(rest, "\n- ")
+		e.text = strings.ReplaceAll(item, "\n  ", "\n")
 	}
 }
 

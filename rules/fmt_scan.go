@@ -28,6 +28,8 @@ type scan struct {
 	open    []*yaml.Node       // brackets that are open where the scan is
 	found   []trivia
 	markers []int // where documents begin that say so: ---
+	near    mark  // the node that was asked for last
+	nearAt  int   // its offset
 }
 
 func scanTrivia(text string, documents []*yaml.Node) *scan {
@@ -56,14 +58,17 @@ func lineStarts(text string) []int {
 	return starts
 }
 
-// offset gives the byte at which a node begins.
+// offset gives the byte at which a node begins. Nodes are asked for in the order
+// of the text, so that a long line is not counted from its beginning each time.
 func (s *scan) offset(n *yaml.Node) int {
-	at := s.starts[min(n.Line, len(s.starts))-1]
-	for range n.Column - 1 {
-		_, size := utf8.DecodeRuneInString(s.text[at:])
-		at += size
+	if n.Line != s.near.line || n.Column < s.near.column {
+		s.near, s.nearAt = mark{n.Line, 1}, s.lineStart(n.Line)
 	}
-	return at
+	for ; s.near.column < n.Column; s.near.column++ {
+		_, size := utf8.DecodeRuneInString(s.text[s.nearAt:])
+		s.nearAt += size
+	}
+	return s.nearAt
 }
 
 // learn notes which parts of the text are no place for a comment. indent is

@@ -3,12 +3,16 @@ package rules_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"go.yaml.in/yaml/v3"
 	"pgregory.net/rapid"
 
 	"github.com/llmgw/llmgw/rules"
@@ -400,6 +404,28 @@ rules:
   - {name: a, match: {model: [b]}}
   - {name: c, description: ` + strings.Repeat("x", 80) + `}
 `},
+		{"a very long name has a line for itself", `
+version: 1
+rules:
+  - name: a
+    match:
+      query:
+        ` + strings.Repeat("x", 200) + `: # one
+          prefix: b # two
+        ` + strings.Repeat("y", 200) + `: {prefix: b} # three
+`, `
+version: 1
+rules:
+  - name: a
+    match:
+      query:
+        ? ` + strings.Repeat("x", 200) + ` # one
+        :
+          prefix: b # two
+        ? ` + strings.Repeat("y", 200) + ` # three
+        :
+          prefix: b
+`},
 		{"a comment may stand close behind brackets and quotes", `
 version: 1
 rules:
@@ -458,8 +484,11 @@ func TestWhatEncodeWritesFormatLeavesAsItIs(t *testing.T) {
 // drawStyled writes sets in one of several layouts.
 func drawStyled(t *rapid.T) string {
 	files := drawWritten(t)
-	if rapid.Bool().Draw(t, "block") {
-		return string(rules.Encode(files))
+	switch encoded := rules.Encode(files); rapid.IntRange(0, 2).Draw(t, "style") {
+	case 0:
+		return string(encoded)
+	case 1:
+		return shuffled(t, encoded)
 	}
 	var out strings.Builder
 	for i, f := range files {
@@ -476,6 +505,32 @@ func drawStyled(t *rapid.T) string {
 		fmt.Fprintf(&out, "{\"rules\": %s,\n  \"set\": %q, \"version\": 1, \"order\": %d}\n", list, f.Set, f.Order)
 	}
 	return out.String()
+}
+
+// shuffled brings the fields of every object into another order.
+func shuffled(t *rapid.T, source []byte) string {
+	var out bytes.Buffer
+	decoder, encoder := yaml.NewDecoder(bytes.NewReader(source)), yaml.NewEncoder(&out)
+	for {
+		var document yaml.Node
+		if err := decoder.Decode(&document); errors.Is(err, io.EOF) {
+			return out.String()
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		var mappings []*yaml.Node
+		collectMappings(document.Content[0], &mappings)
+		for _, n := range mappings {
+			if len(n.Content) < 4 {
+				continue
+			}
+			turn := 2 * rapid.IntRange(0, len(n.Content)/2-1).Draw(t, "turn")
+			n.Content = append(n.Content[turn:len(n.Content):len(n.Content)], n.Content[:turn]...)
+		}
+		if err := encoder.Encode(&document); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // noted puts comments and blank lines into a text, wherever they change nothing
@@ -523,6 +578,41 @@ func TestFormatKeepsEveryCommentAndWhatTheSetsSay(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestLargeFilesAreFormattedInBoundedTime(t *testing.T) {
+	const n = 20_000
+	rule := func(i int) string { return fmt.Sprintf("  - name: r%d # c\n    match: {model: [m%d]}\n\n", i, i) }
+	var many strings.Builder
+	for i := range n / 4 {
+		many.WriteString(rule(i))
+	}
+	for name, source := range map[string]string{
+		"rules":                        "version: 1\nrules:\n" + many.String(),
+		"one long line":                "version: 1\nrules:\n  - name: a\n    match: {model: [a" + strings.Repeat(", a", n) + "]}\n" + strings.Repeat("    # c\n", n),
+		"comments behind a long line":  "version: 1\nrules:\n  - name: a\n    match: {model: [a" + strings.Repeat(", a", n) + "\n  ]} # c\n" + strings.Repeat("# c\n", n),
+		"comments between documents":   "version: 1\nrules: []\n" + strings.Repeat("---\n# c\n", n) + "---\nversion: 1\nset: b\nrules: []\n",
+		"comments within brackets":     "version: 1\nrules:\n  - name: a\n    match: {model: [a" + strings.Repeat(", # c\n a", n) + "]}\n",
+		"blank lines":                  "version: 1\n" + strings.Repeat("\n", n) + "rules: []\n",
+		"a text of many lines":         "version: 1\nrules:\n  - name: a\n    description: |\n" + strings.Repeat("      a # b\n", n),
+		"a folded text of many words":  "version: 1\nrules:\n  - name: a\n    description: >\n" + strings.Repeat("      a # b\n", n),
+		"a quoted text of many lines":  "version: 1\nrules:\n  - name: a\n    description: \"" + strings.Repeat("a # b\n      ", n) + "\"\n",
+		"comments with trailing blank": "version: 1\nrules: []\n" + strings.Repeat("#   \n", n),
+	} {
+		t.Run(name, func(t *testing.T) {
+			started := time.Now()
+			text, problems := rules.Format("rules.yaml", []byte(source))
+			if len(problems) > 0 {
+				t.Fatal(problems)
+			}
+			if took := time.Since(started); took > 20*time.Second {
+				t.Errorf("took %v", took)
+			}
+			if want, got := strings.Count(source, "# c"), strings.Count(string(text), "# c"); got != want {
+				t.Errorf("%d comments of %d", got, want)
+			}
+		})
+	}
 }
 
 func FuzzFormat(f *testing.F) {

@@ -76,7 +76,7 @@ func (w *layout) entry(e *entry, indent int) {
 		w.leaf(e, indent)
 	case e.key != nil:
 		w.remarks(indent, e.head)
-		w.lines = append(w.lines, line{indent: indent, text: e.name() + anchor(e.value), comment: e.line})
+		w.texts(e.name()+anchor(e.value), e.line, indent)
 		w.block(inner, indent+2)
 	default:
 		w.remarks(indent, e.head)
@@ -125,12 +125,15 @@ func (w *layout) leaf(e *entry, indent int) {
 		w.folded(e, indent)
 		return
 	}
-	for i, text := range strings.Split(e.text, "\n") {
-		l := line{indent: indent, text: text}
-		if i == 0 {
-			l.comment = e.line
-		}
-		w.lines = append(w.lines, l)
+	w.texts(e.text, e.line, indent)
+}
+
+// texts writes what the YAML library laid out, with a comment behind its first
+// line. A very long name is two lines already: "? name", ":".
+func (w *layout) texts(text, comment string, indent int) {
+	for part := range strings.SplitSeq(text, "\n") {
+		w.lines = append(w.lines, line{indent: indent, text: part, comment: comment})
+		comment = ""
 	}
 }
 
@@ -141,7 +144,7 @@ func (w *layout) folded(e *entry, indent int) {
 	if !ended {
 		opening += "-"
 	}
-	w.lines = append(w.lines, line{indent: indent, text: opening, comment: e.line})
+	w.texts(opening, e.line, indent)
 	for i, paragraph := range strings.Split(text, "\n") {
 		if i > 0 {
 			w.lines = append(w.lines, line{})

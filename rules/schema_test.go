@@ -4,13 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"go.yaml.in/yaml/v3"
 	"pgregory.net/rapid"
@@ -202,8 +200,6 @@ func anySlice(value any) []any {
 // them, which a map forgets.
 func fieldsInOrder(t *testing.T, text []byte, names []string) []string {
 	t.Helper()
-	at := -1
-	// The one object of the text with exactly these names.
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	var stack [][]string
 	var expectKey []bool
@@ -245,7 +241,7 @@ func fieldsInOrder(t *testing.T, text []byte, names []string) []string {
 			expectKey[n] = !expectKey[n]
 		}
 	}
-	t.Fatalf("no object with %v (%d)", names, at)
+	t.Fatalf("no object of the schema has the fields %v", names)
 	return nil
 }
 
@@ -423,12 +419,6 @@ func TestTheSchemaRefuses(t *testing.T) {
 			if _, problems := rules.Decode("rules.yaml", []byte(source)); len(problems) == 0 {
 				t.Error("Decode takes it")
 			}
-			if diff := cmp.Diff(nil, valid(compiled, []byte(head("action: {upstream: a}")))); diff != "" {
-				t.Error(diff)
-			}
 		})
-	}
-	if err := valid(compiled, []byte(fmt.Sprintf("version: 1\nrules: %v\n", []int{}))); err != nil {
-		t.Error(err)
 	}
 }

@@ -15,7 +15,7 @@ const ModelsPath = "/v1/models"
 // AsksForModels says whether the gateway answers by itself, with its list of
 // models, before any rule is asked.
 func (q *Request) AsksForModels() bool {
-	return q.Path == ModelsPath && (q.Method == "GET" || q.Method == "HEAD")
+	return q.Path == ModelsPath && (q.Method == "GET" || q.Method == "HEAD") //nolint:usestdlibvars // rules knows nothing of net/http
 }
 
 // KnownMethod says whether requests of a method are served, which is written in
@@ -28,7 +28,8 @@ func KnownMethod(method string) bool {
 	return false
 }
 
-// ErrTwoContentTypes: which of them counts is not for the gateway to guess.
+// ErrTwoContentTypes is for a request with more than one Content-Type: which of
+// them counts is not for the gateway to guess.
 var ErrTwoContentTypes = errors.New("the request has more than one Content-Type")
 
 // ReadBody looks for model and stream in a whole body: in a form, or in JSON

@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -171,6 +170,3 @@ func (d *decoder) expectedHeaders(path string, n *yaml.Node) map[string]Text {
 	})
 	return headers
 }
-
-// String names a test as results do: file:line name.
-func (t *Test) String() string { return fmt.Sprintf("%s:%d %s", t.File, t.Line, t.Name) }

@@ -1,6 +1,7 @@
 package rules_test
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -140,8 +141,10 @@ func TestTestsKnowWhereTheyStand(t *testing.T) {
 	if len(problems) > 0 || len(tests) != 2 {
 		t.Fatalf("%d tests, %v", len(tests), problems)
 	}
-	if got := tests[0].String() + ", " + tests[1].String(); got != "a.test.yaml:3 one, a.test.yaml:7 two" {
-		t.Error(got)
+	for i, want := range []string{"a.test.yaml:3:3 one", "a.test.yaml:7:5 two"} {
+		if got := fmt.Sprintf("%s:%d:%d %s", tests[i].File, tests[i].Line, tests[i].Column, tests[i].Name); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
 	}
 }
 

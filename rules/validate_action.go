@@ -169,28 +169,9 @@ func (c *checker) pathEdit(path string, e *PathEdit) {
 	if e.Set != "" && (e.StripPrefix != "" || e.AddPrefix != "" || e.Replace != nil) {
 		c.refuseKey(path+".set", "set gives the whole path; leave the others out", "set stands beside other path edits")
 	}
-	for _, part := range []struct{ field, value string }{
-		{"set", e.Set}, {"strip_prefix", e.StripPrefix}, {"add_prefix", e.AddPrefix},
-	} {
-		field := path + "." + part.field
-		t, ok := c.template(field, part.value, false)
-		if part.value == "" || !ok {
-			continue
-		}
-		// A path with placeholders is checked with an example of what they give.
-		plain := t.example("x")
-		canonical, err := CanonicalPath(plain)
-		switch {
-		case err != nil:
-			c.refuse(field, "", "%v", err)
-		case canonical != plain && t.pieces == nil:
-			c.refuse(field, "write "+canonical, "the path is not written as it is matched and sent")
-		case canonical != plain:
-			c.refuse(field, "", "the path is not written as it is matched and sent")
-		case part.field != "set" && strings.HasSuffix(plain, "/"):
-			c.refuse(field, "leave the last slash out", "a prefix must not end in a slash")
-		}
-	}
+	c.pathPart(path+".set", e.Set)
+	c.pathPart(path+".strip_prefix", e.StripPrefix)
+	c.pathPart(path+".add_prefix", e.AddPrefix)
 	if e.Replace == nil {
 		return
 	}
@@ -198,6 +179,27 @@ func (c *checker) pathEdit(path string, e *PathEdit) {
 	t, ok := c.template(path+".replace.with", e.Replace.With, true)
 	if plain := t.example(""); ok && (hasControl(plain) || strings.ContainsAny(plain, "?#")) {
 		c.refuse(path+".replace.with", "", "the value holds what may not stand in a path")
+	}
+}
+
+// pathPart checks one part of an edit: the whole path, or a prefix. One with
+// placeholders is checked with an example of what they give.
+func (c *checker) pathPart(field, value string) {
+	t, ok := c.template(field, value, false)
+	if value == "" || !ok {
+		return
+	}
+	plain := t.example("x")
+	canonical, err := CanonicalPath(plain)
+	switch {
+	case err != nil:
+		c.refuse(field, "", "%v", err)
+	case canonical != plain && t.pieces == nil:
+		c.refuse(field, "write "+canonical, "the path is not written as it is matched and sent")
+	case canonical != plain:
+		c.refuse(field, "", "the path is not written as it is matched and sent")
+	case strings.HasSuffix(field, "_prefix") && strings.HasSuffix(plain, "/"):
+		c.refuse(field, "leave the last slash out", "a prefix must not end in a slash")
 	}
 }
 

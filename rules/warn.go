@@ -70,8 +70,11 @@ func (w *warner) neverMatches() {
 	if first == w.rule.Index {
 		return
 	}
-	earlier := w.set.rules[first]
-	w.say("name", "", "rule %q can never match: %q (position %d) takes every request it would", w.rule.Name, earlier.Name, earlier.Position)
+	earlier, hint := w.set.rules[first], ""
+	if earlier.Set == w.rule.Set { // a move works within a set
+		hint = fmt.Sprintf("move it up: llmgw rules move %s --before %s", w.rule.Name, earlier.Name)
+	}
+	w.say("name", hint, "rule %q can never match: %q (position %d) takes every request it would", w.rule.Name, earlier.Name, earlier.Position)
 }
 
 // commonBeginnings gives the literal beginnings of one of a match's paths and

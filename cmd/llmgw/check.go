@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"net"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -24,6 +25,33 @@ func address(text string) error {
 		return fmt.Errorf("%q is not a port; ports are 0 to 65535", port)
 	}
 	return nil
+}
+
+func networks(text string) error {
+	_, err := parseNetworks(text)
+	return err
+}
+
+// parseNetworks reads CIDRs, separated by commas. An address alone is a network
+// of one.
+func parseNetworks(text string) ([]netip.Prefix, error) {
+	var all []netip.Prefix
+	for part := range strings.SplitSeq(text, ",") {
+		part = strings.TrimSpace(part)
+		if part == "" {
+			continue
+		}
+		if a, err := netip.ParseAddr(part); err == nil {
+			all = append(all, netip.PrefixFrom(a, a.BitLen()))
+			continue
+		}
+		p, err := netip.ParsePrefix(part)
+		if err != nil {
+			return nil, fmt.Errorf("%q is not a network; write 10.0.0.0/8 or ::1/128, several with commas", part)
+		}
+		all = append(all, p)
+	}
+	return all, nil
 }
 
 func duration(text string) error {

@@ -91,9 +91,9 @@ func failed(cause error, format string, args ...any) *failure {
 	return &failure{exit: exitFailed, code: "failed", message: fmt.Sprintf(format, args...), cause: cause}
 }
 
-// answered ends with an exit code that belongs to the answer: differences were
+// answered ends with the exit code of an answer that is no: differences were
 // found, a test failed.
-func answered(exit int) *failure { return &failure{exit: exit, code: "failed", shown: true} }
+func answered() *failure { return &failure{exit: exitFailed, code: "failed", shown: true} }
 
 func (f *failure) withHint(format string, args ...any) *failure {
 	f.hint = fmt.Sprintf(format, args...)

@@ -138,7 +138,7 @@ func keyColumns() []column[api.Key] {
 
 func newKeysGet(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "get NAME…", Short: "one key or several, without their secrets", Args: takesNames,
+		Use: "get NAME…", Short: "one key or several, without their secrets", Args: takesSome("NAME"),
 		RunE: a.calls(func(ctx context.Context, t talk, args []string) error {
 			return getEach(ctx, a, t, args, t.Key, func(w io.Writer, k api.Key) {
 				fields(w,
@@ -151,7 +151,7 @@ func newKeysGet(a *app) *cobra.Command {
 
 func newKeysRevoke(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "revoke NAME…", Short: "end a key for good, and cut what it runs", Args: takesNames,
+		Use: "revoke NAME…", Short: "end a key for good, and cut what it runs", Args: takesSome("NAME"),
 		RunE: a.calls(func(ctx context.Context, t talk, args []string) error {
 			names, err := a.destroyable(ctx, t, args, "revoke key", "keys revoke")
 			if err != nil {

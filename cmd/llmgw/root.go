@@ -230,10 +230,20 @@ func takes(names ...string) cobra.PositionalArgs {
 	}
 }
 
-// takesNames demands one name or more.
-func takesNames(c *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return usage("missing argument NAME").withHint("%s", c.UseLine())
+// takesOneAtMost demands no more than one argument.
+func takesOneAtMost(c *cobra.Command, args []string) error {
+	if len(args) > 1 {
+		return usage("too many arguments for %q", c.CommandPath()).withHint("%s", c.UseLine())
 	}
 	return nil
+}
+
+// takesSome demands one argument or more.
+func takesSome(name string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return usage("missing argument %s", name).withHint("%s", c.UseLine())
+		}
+		return nil
+	}
 }

@@ -204,7 +204,7 @@ func sorted(m map[string]any) []string {
 
 func newRulesGet(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "get NAME…", Short: "one rule or several, as YAML", Args: takesNames,
+		Use: "get NAME…", Short: "one rule or several, as YAML", Args: takesSome("NAME"),
 		RunE: a.calls(func(ctx context.Context, t talk, args []string) error {
 			return getEach(ctx, a, t, args, t.Rule, func(w io.Writer, r api.Rule) {
 				state := ""
@@ -222,7 +222,7 @@ func ended(text string) string { return strings.TrimRight(text, "\n") + "\n" }
 
 func newRulesSwitch(a *app, verb, short string, do func(*api.Client, context.Context, string) (api.Rule, error)) *cobra.Command {
 	return &cobra.Command{
-		Use: verb + " NAME…", Short: short, Args: takesNames,
+		Use: verb + " NAME…", Short: short, Args: takesSome("NAME"),
 		RunE: a.calls(func(ctx context.Context, t talk, args []string) error {
 			names, err := a.names(args)
 			if err != nil {
@@ -241,7 +241,7 @@ func newRulesSwitch(a *app, verb, short string, do func(*api.Client, context.Con
 
 func newRulesDelete(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "delete NAME…", Aliases: []string{"rm"}, Short: "remove a rule", Args: takesNames,
+		Use: "delete NAME…", Aliases: []string{"rm"}, Short: "remove a rule", Args: takesSome("NAME"),
 		RunE: a.calls(func(ctx context.Context, t talk, args []string) error {
 			names, err := a.destroyable(ctx, t, args, "delete rule", "rules delete")
 			if err != nil {

@@ -26,6 +26,7 @@ func newRulesCreate(a *app) *cobra.Command {
 			"say. What flags cannot say is written in a file: one rule as `llmgw rules get` shows it.\n\n" +
 			"  llmgw rules create free --model 'gpt-5*' -H 'x-tier: free' --upstream groq --before openai\n" +
 			"  llmgw rules create -f rule.yaml",
+		Args: takesOneAtMost,
 		RunE: a.calls(func(ctx context.Context, t talk, args []string) error {
 			source, err := a.newRule(args, file, &written)
 			if err != nil {

@@ -144,7 +144,7 @@ func (a *app) showDifference(ctx context.Context, t talk, found difference, warn
 		if err := t.output.value(ctx, found); err != nil || !differs {
 			return err
 		}
-		return answered(exitFailed)
+		return answered()
 	}
 	if !differs {
 		a.showWarnings(warnings)
@@ -164,7 +164,7 @@ func (a *app) showDifference(ctx context.Context, t talk, found difference, warn
 	if gone := deletions(found.Changes); len(gone) > 0 && !prune {
 		a.note("note: apply deletes %s only with --prune", strings.Join(gone, ", "))
 	}
-	return answered(exitFailed)
+	return answered()
 }
 
 func deletions(changes []api.PlanChange) []string {

@@ -63,7 +63,7 @@ func (a *app) formatRules(paths []string, write, diff bool) error {
 	case write:
 		return a.rewrite(changed)
 	case diff && len(changed) > 0:
-		return answered(exitFailed)
+		return answered()
 	case diff:
 		return nil
 	}

@@ -27,10 +27,8 @@ func newRulesHistory(a *app) *cobra.Command {
 		Long: "Lists the revisions, the newest first; with NAME those that changed a rule. With a\n" +
 			"number, or --show, it shows one revision and how it differs from the one before.\n" +
 			"A rule whose name is a number is found by `rules history --rule NAME`.",
+		Args: takesOneAtMost,
 		RunE: a.calls(func(ctx context.Context, t talk, args []string) error {
-			if len(args) > 1 {
-				return usage("too many arguments for %q", a.command.CommandPath()).withHint("%s", a.command.UseLine())
-			}
 			rule, err := a.command.Flags().GetString("rule")
 			if err != nil {
 				return err

@@ -135,7 +135,7 @@ func (a *app) showTests(ctx context.Context, o *output, report rules.Report, jun
 		err = o.value(ctx, view)
 	}
 	if err == nil && view.Failed > 0 {
-		return answered(exitFailed)
+		return answered()
 	}
 	return err
 }

@@ -185,9 +185,13 @@ func (n *node) openStore(ctx context.Context) error {
 
 // openProxy makes the data plane and gives it its first configuration.
 func (n *node) openProxy(ctx context.Context) error {
+	trusted, err := parseNetworks(n.settings.text("trusted-proxies"))
+	if err != nil {
+		return err
+	}
 	p, err := proxy.New(proxy.Options{
 		Source: n.store, Issuer: n.store.Issuer, Vault: n.vault, Log: n.log, Node: nodeName(),
-		MaxBody: n.settings.bytes("max-body"), Local: n.local,
+		MaxBody: n.settings.bytes("max-body"), TrustedProxies: trusted, Local: n.local,
 	})
 	if err != nil {
 		return err

@@ -169,9 +169,9 @@ func (s *shellScanner) escape(c byte) {
 		s.rest = s.rest[2:]
 		return
 	case c == 'u' || c == 'U':
-		s.word.WriteRune(rune(code)) //nolint:gosec // what is no character becomes U+FFFD
+		s.word.WriteRune(rune(code)) // what is no character becomes U+FFFD
 	default:
-		s.word.WriteByte(byte(code)) //nolint:gosec // as the shell does: the low eight bits
+		s.word.WriteByte(byte(code)) // as the shell does: the low eight bits
 	}
 	s.rest = s.rest[end:]
 }

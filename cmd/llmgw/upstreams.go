@@ -104,7 +104,7 @@ func credential(c api.Credential) string {
 
 func newUpstreamsGet(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "get NAME…", Short: "one upstream or several", Args: takesNames,
+		Use: "get NAME…", Short: "one upstream or several", Args: takesSome("NAME"),
 		RunE: a.calls(func(ctx context.Context, t talk, args []string) error {
 			return getEach(ctx, a, t, args, t.Upstream, func(w io.Writer, u api.Upstream) {
 				fields(w,
@@ -161,7 +161,7 @@ func tested(r api.UpstreamTest) string {
 
 func newUpstreamsSwitch(a *app, verb, short string, do func(*api.Client, context.Context, string) (api.Upstream, error)) *cobra.Command {
 	return &cobra.Command{
-		Use: verb + " NAME…", Short: short, Args: takesNames,
+		Use: verb + " NAME…", Short: short, Args: takesSome("NAME"),
 		RunE: a.calls(func(ctx context.Context, t talk, args []string) error {
 			names, err := a.names(args)
 			if err != nil {
@@ -180,7 +180,7 @@ func newUpstreamsSwitch(a *app, verb, short string, do func(*api.Client, context
 
 func newUpstreamsDelete(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "delete NAME…", Aliases: []string{"rm"}, Short: "remove an upstream and its credentials", Args: takesNames,
+		Use: "delete NAME…", Aliases: []string{"rm"}, Short: "remove an upstream and its credentials", Args: takesSome("NAME"),
 		RunE: a.calls(func(ctx context.Context, t talk, args []string) error {
 			names, err := a.destroyable(ctx, t, args, "delete upstream", "upstreams delete")
 			if err != nil {
