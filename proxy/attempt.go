@@ -122,10 +122,13 @@ func (x *exchange) attempt(to *rules.Candidate) (*answer, *failure) {
 func (x *exchange) beginTry(to *rules.Candidate) *try {
 	t := &try{to: to}
 	x.try = t
-	if x.decision.FinishWhenGone {
+	switch d := &x.decision; {
+	case d.FinishWhenGone:
 		t.ctx, t.cancel = x.outlivingClient()
-	} else {
+	case d.Retry.Attempts > 1:
 		t.ctx, t.cancel = context.WithCancelCause(x.ctx)
+	default: // the only attempt ends with the exchange
+		t.ctx, t.cancel = x.ctx, x.cancel
 	}
 	bounds := x.decision.Timeouts(to).Or(x.target.timeouts)
 	if bounds.Connect > 0 && to.Base.Scheme == "https" {

@@ -78,9 +78,13 @@ func bodyAllowed(method string, status int) bool {
 	return method != http.MethodHead && status != http.StatusNoContent && status != http.StatusNotModified
 }
 
-// firstRead waits for the first bytes of the body. The head goes out alone when
-// they are not there at once.
+// firstRead waits for the first bytes of the body. The head of a stream goes out
+// alone when they are not there at once; without a byte of a body whose length
+// is known it is of use to nobody.
 func (x *exchange) firstRead(a *answer, buf []byte) (int, error) {
+	if a.length >= 0 && !x.observer.isStream() {
+		return a.body.Read(buf)
+	}
 	var mu sync.Mutex
 	waiting := true
 	timer := time.AfterFunc(headGrace, func() {

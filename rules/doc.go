@@ -18,6 +18,8 @@
 //     sent to a candidate, and JoinURL puts the path behind its URL.
 //  6. Set.Explain asks the same conditions and says of every rule why it did not
 //     take the request.
+//  7. Format lays a file out for people; DecodeTests and RunTests say whether
+//     rules do what their authors meant.
 //
 // The package is pure: no IO, no clock, no server. It does not find out who is
 // calling, sends nothing, counts nothing, draws no lots (Request.Random is

@@ -260,7 +260,7 @@ func checkOneRule(source api.Source) error {
 
 // readOneRule reads and checks the file of one rule.
 func (a *app) readOneRule(path string) (api.Source, error) {
-	sources, err := a.readRulesAt(path)
+	sources, err := a.readFilesAt(path, rulesOf)
 	if err != nil {
 		return api.Source{}, err
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -18,16 +19,21 @@ import (
 // largestRules bounds what is read as rules, all files together.
 const largestRules = 32 << 20
 
-// readRules reads files, directories (their *.yaml and *.yml, all levels) and
+// readRules reads files, directories (their *.yaml and *.yml, all levels, less tests) and
 // - for stdin, as they were named.
-func (a *app) readRules(paths []string) ([]api.Source, error) {
+func (a *app) readRules(paths []string) ([]api.Source, error) { return a.readFiles(paths, rulesOf) }
+
+// readTests reads rule tests in the same way; see testsOf.
+func (a *app) readTests(paths []string) ([]api.Source, error) { return a.readFiles(paths, testsOf) }
+
+func (a *app) readFiles(paths []string, of func([]string) []string) ([]api.Source, error) {
 	if len(paths) == 0 {
 		return nil, usage("missing flag -f").withHint("a file, a directory, or - for stdin: llmgw %s -f rules.yaml", subcommand(a.command))
 	}
 	var sources []api.Source
 	total := 0
 	for _, path := range paths {
-		found, err := a.readRulesAt(path)
+		found, err := a.readFilesAt(path, of)
 		if err != nil {
 			return nil, err
 		}
@@ -42,7 +48,7 @@ func (a *app) readRules(paths []string) ([]api.Source, error) {
 	return sources, nil
 }
 
-func (a *app) readRulesAt(path string) ([]api.Source, error) {
+func (a *app) readFilesAt(path string, of func([]string) []string) ([]api.Source, error) {
 	if path == "-" {
 		source, err := io.ReadAll(io.LimitReader(a.in, largestRules+1))
 		if err != nil {
@@ -50,7 +56,7 @@ func (a *app) readRulesAt(path string) ([]api.Source, error) {
 		}
 		return []api.Source{{Name: "stdin", Content: string(source)}}, nil
 	}
-	files, err := rulesFilesAt(path)
+	files, err := filesAt(path, of)
 	if err != nil {
 		return nil, err
 	}
@@ -65,8 +71,9 @@ func (a *app) readRulesAt(path string) ([]api.Source, error) {
 	return sources, nil
 }
 
-// rulesFilesAt lists the rules files that a path stands for.
-func rulesFilesAt(path string) ([]string, error) {
+// filesAt lists the files that a path stands for: itself, or those of a directory
+// that of chooses.
+func filesAt(path string, of func([]string) []string) ([]string, error) {
 	stat, err := os.Stat(path)
 	if err != nil {
 		return nil, invalid("no rules at %s", path)
@@ -84,10 +91,28 @@ func rulesFilesAt(path string) ([]string, error) {
 	if err != nil {
 		return nil, invalid("reading %s: %v", path, err)
 	}
-	if len(files) == 0 {
+	if files = of(files); len(files) == 0 {
 		return nil, invalid("no *.yaml in %s", path)
 	}
 	return files, nil
+}
+
+// rulesOf leaves the rule tests of a directory out, which stand beside the rules
+// as NAME.test.yaml.
+func rulesOf(files []string) []string {
+	return slices.DeleteFunc(slices.Clone(files), isTestFile)
+}
+
+// testsOf takes those, or everything where nothing is called so.
+func testsOf(files []string) []string {
+	if !slices.ContainsFunc(files, isTestFile) {
+		return files
+	}
+	return slices.DeleteFunc(slices.Clone(files), func(file string) bool { return !isTestFile(file) })
+}
+
+func isTestFile(file string) bool {
+	return strings.HasSuffix(strings.TrimSuffix(file, filepath.Ext(file)), ".test")
 }
 
 // decoded is what could be told of rules files without a gateway.

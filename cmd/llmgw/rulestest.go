@@ -64,7 +64,7 @@ func (a *app) testRules(paths, testPaths []string) (rules.Report, error) {
 	if err != nil {
 		return rules.Report{}, err
 	}
-	testSources, err := a.readRules(testPaths)
+	testSources, err := a.readTests(testPaths)
 	if err != nil {
 		return rules.Report{}, err
 	}
