@@ -48,14 +48,12 @@ type piece struct {
 	text string // literal; or the name of a tag, a header (canonical) or a parameter
 }
 
-// templateError says what is wrong with a template.
-type templateError struct{ message, hint, suggestion string }
-
-func (e *templateError) Error() string { return e.message }
+// mistake is what is wrong with a template.
+type mistake struct{ message, hint, suggestion string }
 
 // parseTemplate reads a text with placeholders. groups says whether ${1} is a
 // group of a regular expression and stays as it is.
-func parseTemplate(text string, groups bool) (template, *templateError) {
+func parseTemplate(text string, groups bool) (template, *mistake) {
 	t := template{text: text}
 	if !strings.Contains(text, "${") {
 		return t, nil
@@ -68,7 +66,7 @@ func parseTemplate(text string, groups bool) (template, *templateError) {
 		}
 		word, behind, closed := strings.Cut(after, "}")
 		if !closed {
-			return t, &templateError{message: "a ${ without its closing brace", hint: placeholderHint}
+			return t, &mistake{message: "a ${ without its closing brace", hint: placeholderHint}
 		}
 		if rest = behind; groups && isNumber(word) {
 			t.literal("${" + word + "}")
@@ -96,7 +94,7 @@ func isNumber(text string) bool {
 	return text != "" && strings.Trim(text, "0123456789") == ""
 }
 
-func parsePlaceholder(word string) (piece, *templateError) {
+func parsePlaceholder(word string) (piece, *mistake) {
 	for _, known := range placeholders {
 		if word == known.word && !strings.HasSuffix(known.word, ".") {
 			return piece{is: known.is}, nil
@@ -105,21 +103,21 @@ func parsePlaceholder(word string) (piece, *templateError) {
 			return namedPlaceholder(known.is, name)
 		}
 	}
-	return piece{}, &templateError{
+	return piece{}, &mistake{
 		message: "unknown placeholder \"${" + shorten(word) + "}\"", hint: placeholderHint, suggestion: nearestPlaceholder(word),
 	}
 }
 
-func namedPlaceholder(is placeholder, name string) (piece, *templateError) {
+func namedPlaceholder(is placeholder, name string) (piece, *mistake) {
 	switch {
 	case name == "":
-		return piece{}, &templateError{message: "a placeholder without a name", hint: placeholderHint}
+		return piece{}, &mistake{message: "a placeholder without a name", hint: placeholderHint}
 	case is == headerValue && !validHeaderName(name):
-		return piece{}, &templateError{message: "\"" + shorten(name) + "\" is not the name of a header"}
+		return piece{}, &mistake{message: "\"" + shorten(name) + "\" is not the name of a header"}
 	case is == headerValue && isCarrier(name):
-		return piece{}, &templateError{message: "\"" + name + "\" carries credentials and cannot be passed on"}
+		return piece{}, &mistake{message: "\"" + name + "\" carries credentials and cannot be passed on"}
 	case is == parameterValue && name == keyParameter:
-		return piece{}, &templateError{message: "the parameter \"key\" carries credentials and cannot be passed on"}
+		return piece{}, &mistake{message: "the parameter \"key\" carries credentials and cannot be passed on"}
 	case is == headerValue:
 		name = textproto.CanonicalMIMEHeaderKey(name)
 	}
