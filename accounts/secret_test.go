@@ -2,7 +2,9 @@ package accounts_test
 
 import (
 	"bytes"
+	"encoding/gob"
 	"encoding/json"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/rs/zerolog"
+	"go.yaml.in/yaml/v3"
 	"pgregory.net/rapid"
 
 	"github.com/llmgw/llmgw/accounts"
@@ -22,6 +25,11 @@ type holder struct {
 	nested  struct{ deep []accounts.Secret }
 	pointer *accounts.Secret
 }
+
+// holding is an error that keeps a secret and says nothing of it.
+type holding struct{ secret accounts.Secret }
+
+func (*holding) Error() string { return "refused" }
 
 func TestASecretCannotBePrinted(t *testing.T) {
 	const canary = "canary-4f1d9"
@@ -42,7 +50,17 @@ func TestASecretCannotBePrinted(t *testing.T) {
 			out.Write(b)
 		}
 	}
+	for _, v := range []any{s, &s, h, &h, map[string]any{"s": s}} {
+		if b, err := yaml.Marshal(v); err == nil {
+			out.Write(b)
+		}
+		_ = xml.NewEncoder(&out).Encode(v)
+		_ = gob.NewEncoder(&out).Encode(v) // where it cannot, it says so
+		wrapped := fmt.Errorf("first: %w", fmt.Errorf("second %v: %w", v, &holding{secret: s}))
+		fmt.Fprintf(&out, "%v %+v %#v %q\n", wrapped, wrapped, wrapped, errors.Join(wrapped, wrapped))
+	}
 	slog.New(slog.NewJSONHandler(&out, nil)).Info("x", "secret", s, "holder", h)
+	slog.New(slog.NewTextHandler(&out, nil)).Info("x", "secret", s, "pointer", &s, "holder", h, "error", &holding{secret: s})
 	zerologger := zerolog.New(&out)
 	zerologger.Info().Interface("secret", s).Interface("holder", h).Any("p", &s).Stringer("s", s).Msg("x")
 	for _, form := range []string{canary, fmt.Sprintf("%x", canary), fmt.Sprintf("%X", canary), strings.Trim(fmt.Sprint([]byte(canary)), "[]")} {
@@ -52,6 +70,31 @@ func TestASecretCannotBePrinted(t *testing.T) {
 	}
 	if s.Reveal() != canary || !s.Equal(accounts.NewSecret(canary)) || s.Equal(accounts.NewSecret("other")) {
 		t.Fatal("the secret itself is not what was put in")
+	}
+}
+
+func TestASecretKeyCannotBePrinted(t *testing.T) {
+	raw := []byte("canary-canary-canary-canary-1234")
+	k, err := accounts.NewSecretKey(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	issuer, err := accounts.NewIssuer(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := issuer.Issue(); err != nil { // so that its pool holds a keyed hash
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {
+		fmt.Fprintf(&out, verb+" "+verb+" "+verb+"\n", k, *k, issuer)
+		fmt.Fprintf(&out, verb+"\n", accounts.Vault{Key: k})
+	}
+	for _, form := range []string{"canary", fmt.Sprintf("%x", "canary"), fmt.Sprintf("%X", "canary"), strings.Trim(fmt.Sprint([]byte("canary")), "[]")} {
+		if strings.Contains(out.String(), form) {
+			t.Fatalf("the key got out as %q", form)
+		}
 	}
 }
 

@@ -2,9 +2,13 @@ package accounts
 
 import (
 	"fmt"
+	"net/textproto"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Upstream is a provider endpoint that the gateway sends requests to.
@@ -169,11 +173,21 @@ func knownProvider(p Provider) bool {
 	return false
 }
 
+// headersOfTheMessage never go out as they are put in: they say where a message
+// ends, or are about one connection (RFC 9110, sections 7.2 and 7.6.1; RFC 9112,
+// section 6).
+var headersOfTheMessage = []string{
+	"Host", "Content-Length", "Transfer-Encoding", "Trailer", "Te", "Connection", "Keep-Alive", "Proxy-Connection", "Upgrade", "Expect",
+}
+
 func (u *Upstream) validAuth() error {
 	if u.Auth == "" || u.Auth == AuthBearer || u.Auth == AuthNone {
 		return nil
 	}
 	if name, ok := u.Auth.Header(); ok && validToken(name) {
+		if slices.Contains(headersOfTheMessage, textproto.CanonicalMIMEHeaderKey(name)) {
+			return fmt.Errorf("names a header that belongs to the connection or the message, and cannot carry a credential")
+		}
 		return nil
 	}
 	if name, ok := u.Auth.Query(); ok && validToken(name) {
@@ -183,8 +197,10 @@ func (u *Upstream) validAuth() error {
 }
 
 // validURL accepts what a request can be sent to: an absolute http or https
-// URL without a password, query or fragment. The value is not repeated in the
-// error, since people paste credentials into URLs.
+// URL without a password, query or fragment. A host in other letters is not
+// mapped to the ASCII that it stands for: what is checked must be what is
+// dialled, and 169。254。169。254 is an address too. The value is not repeated in
+// the error, since people paste credentials into URLs.
 func validURL(text string) error {
 	u, err := url.Parse(text)
 	switch {
@@ -194,12 +210,21 @@ func validURL(text string) error {
 		return fmt.Errorf("must begin with http:// or https://")
 	case u.Hostname() == "":
 		return fmt.Errorf("has no host")
+	case strings.ContainsFunc(u.Hostname(), func(r rune) bool { return r > unicode.MaxASCII }):
+		return fmt.Errorf("has a host that is not ASCII; write it as DNS does (xn--…)")
+	case u.Port() != "" && !validPort(u.Port()):
+		return fmt.Errorf("has no port from 1 to 65535")
 	case u.User != nil:
 		return fmt.Errorf("must not hold a user or password; use a credential")
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return fmt.Errorf("must not have a query or fragment")
 	}
 	return nil
+}
+
+func validPort(text string) bool {
+	port, err := strconv.ParseUint(text, 10, 16)
+	return err == nil && port > 0
 }
 
 // validToken tells a token of RFC 9110, section 5.6.2: a header's name.

@@ -67,8 +67,12 @@ func wouldDelete(plan *api.Plan, in *api.ApplyRequest) error {
 
 var plainPath = regexp.MustCompile(`^[A-Za-z0-9_./][A-Za-z0-9_./-]{0,200}$`)
 
-// fileArgument gives what stands behind -f, where it can be pasted.
+// fileArgument gives what stands behind -f, where it can be pasted. The commands
+// call what came on stdin by that name.
 func fileArgument(in *api.ApplyRequest) string {
+	if len(in.Files) == 1 && in.Files[0].Name == "stdin" {
+		return "-"
+	}
 	if len(in.Files) == 1 && plainPath.MatchString(in.Files[0].Name) {
 		return in.Files[0].Name
 	}

@@ -170,7 +170,8 @@ func (e *explainer) candidate(c *rules.Candidate) (api.CandidateReport, error) {
 // passedOver reports the upstreams that the deciding rule names and that are not
 // among the candidates.
 func (e *explainer) passedOver(candidates []*rules.Candidate) []api.CandidateReport {
-	if e.decision.Rule == nil || e.decision.Outcome == rules.ModelUnreadable {
+	switch d := &e.decision; {
+	case d.Rule == nil, d.Outcome == rules.ModelUnreadable, d.Outcome == rules.WrongBaseURL:
 		return nil
 	}
 	among := map[string]bool{}

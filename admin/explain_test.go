@@ -200,6 +200,8 @@ func TestRefusalsAreThoseOfTheProxy(t *testing.T) {
 		{"no rule and no model", api.ExplainRequest{Path: "/other"}, 400, "no_rule", "no rule takes /other without a model. Models you can use: GET /v1/models"},
 		{"one /v1 too many", api.ExplainRequest{Path: "/v1/v1/messages", Model: text("x")}, 400, "wrong_base_url",
 			`path "/v1/v1/messages": the base URL has "/v1" twice. Claude Code wants http://host:4100 without /v1`},
+		{"one /v1 too many for a rule that takes it", api.ExplainRequest{Path: "/v1/v1/chat/completions", Model: text("bare")}, 400, "wrong_base_url",
+			`path "/v1/v1/chat/completions": the base URL has "/v1" twice. Claude Code wants http://host:4100 without /v1`},
 		{"one /v1 too few", api.ExplainRequest{Path: "/chat/completions", Model: text("x")}, 400, "wrong_base_url", `path "/chat/completions": add /v1 to the base URL`},
 		{"no destination", api.ExplainRequest{Path: "/v1/chat/completions", Model: text("open")}, 400, "no_destination",
 			`rule "open" names no upstream, and your key is bound to none`},

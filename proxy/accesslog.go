@@ -2,7 +2,9 @@ package proxy
 
 import (
 	"fmt"
+	"net/url"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/llmgw/llmgw/accounts"
@@ -17,7 +19,7 @@ func (x *exchange) log() {
 	}
 	r := &x.record
 	line.Str("request_id", x.id).
-		Str("method", x.request.Method).
+		Str("method", loggable(x.request.Method)).
 		Str("path", loggable(x.request.Path)).
 		Int("status", r.status).
 		Str("end_reason", string(r.reason)).
@@ -44,7 +46,7 @@ func (x *exchange) log() {
 		Str("node", x.p.options.Node).
 		Str("error", r.code)
 	if x.observer != nil && r.reason != endComplete {
-		line.Str("last_event", x.observer.lastEvent())
+		line.Str("last_event", loggable(x.observer.lastEvent()))
 	}
 	line.Msg("request")
 }
@@ -87,9 +89,16 @@ func (x *exchange) usage() accounts.Usage {
 	return x.observer.usage()
 }
 
-// logProblem writes what went wrong, for whoever runs the gateway.
-func (p *Proxy) logProblem(id, code string, cause error) {
-	p.options.Log.Error().Str("request_id", id).Str("code", code).Str("cause", cause.Error()).Msg("error")
+// logProblem writes what went wrong, for whoever runs the gateway. What is no
+// answer may be an echo of the request, and the errors of the transport quote
+// it; so the upstream's credential is taken out.
+func (x *exchange) logProblem(code string, cause error) {
+	text := cause.Error()
+	if x.target != nil && !x.target.secret.IsZero() {
+		secret := x.target.secret.Reveal()
+		text = strings.NewReplacer(secret, hidden, url.QueryEscape(secret), hidden).Replace(text)
+	}
+	x.p.options.Log.Error().Str("request_id", x.id).Str("code", code).Str("cause", text).Msg("error")
 }
 
 // logPanic writes where a panic came from. Its value may hold anything, so only

@@ -18,6 +18,7 @@ type try struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	watch  watch
+	failed bool
 }
 
 // attempts sends the request to one candidate after another until one gives an
@@ -29,12 +30,13 @@ func (x *exchange) attempts() (*answer, *failure) {
 	for n := range d.Retry.Attempts {
 		last := n == d.Retry.Attempts-1
 		a, f := x.attempt(d.Candidates[n%len(d.Candidates)])
-		if f == nil && !last && (d.Retry.On.Has(rules.OnReset) || d.Retry.On.Has(rules.OnTimeout)) {
-			f = x.firstBytes(a)
-		}
 		kind, again := retryable(d.Retry.On, a, f)
+		if f == nil && !again && !last && (d.Retry.On.Has(rules.OnReset) || d.Retry.On.Has(rules.OnTimeout)) {
+			f = x.firstBytes(a)
+			kind, again = retryable(d.Retry.On, a, f)
+		}
 		if !again || last || !x.mayTryAgain(n+1, giveUp) {
-			return a, f
+			return a, x.unlessEnded(f)
 		}
 		x.p.metrics.retries.WithLabelValues(x.upstreamName(), kind).Inc()
 		if a != nil {
@@ -77,17 +79,32 @@ func retryable(on rules.RetryOn, a *answer, f *failure) (kind string, again bool
 	return "", false
 }
 
-// stillValid asks again who is calling: a key that was revoked meanwhile sends
+// unlessEnded is a failure, or, where the exchange was ended while the next
+// attempt was waited for, what ended it.
+func (x *exchange) unlessEnded(f *failure) *failure {
+	if f == nil {
+		return nil
+	}
+	switch endedBy(x.ctx) {
+	case endClientGone:
+		return clientGone()
+	case endDrained:
+		return drained()
+	}
+	return f
+}
+
+// stillValid asks again who is calling: a key that has ended meanwhile sends
 // nothing more.
 func (x *exchange) stillValid() *failure {
 	who, err := x.p.options.Source.Identify(x.ctx, accounts.HashKey(x.secret))
-	if err != nil {
+	switch {
+	case errors.Is(err, accounts.ErrNotFound):
+		return x.unknownKey()
+	case err != nil:
 		return nil // nobody can say; it was valid when the request came
 	}
-	if who.State(time.Now()) == accounts.KeyRevoked {
-		return revokedKey(who.KeyName)
-	}
-	return nil
+	return x.endedKey(who)
 }
 
 // attempt sends the request to one candidate and gives its answer, whose body
@@ -99,20 +116,23 @@ func (x *exchange) attempt(to *rules.Candidate) (*answer, *failure) {
 		return nil, f
 	}
 	t := x.beginTry(to)
-	x.record.dispatched = time.Since(x.started)
+	x.record.dispatch(time.Since(x.started))
 	x.target.traffic.requests.Add(1)
 	a, err := x.target.carrier.do(t.ctx, out, func() { t.watch.enter(awaitHeader) })
 	x.record.attempts += max(1, out.dispatched)
 	x.record.connect = out.connect
 	if err != nil {
-		x.target.traffic.errors.Add(1)
+		x.try.fail(x.target)
 		return nil, x.attemptFailed(out, err)
 	}
 	x.record.header = time.Since(x.started)
+	if a.status >= 500 {
+		x.try.fail(x.target)
+	}
 	if a.status == http.StatusUnauthorized && !x.target.secret.IsZero() {
 		// Passed on, it would make the caller change a key that is right.
 		a.close()
-		x.target.traffic.errors.Add(1)
+		x.try.fail(x.target)
 		return nil, credentialRefused(x.target.name)
 	}
 	return a, nil
@@ -136,6 +156,14 @@ func (x *exchange) beginTry(to *rules.Candidate) *try {
 	}
 	t.watch.start(t.cancel, bounds, x.request.Stream)
 	return t
+}
+
+// fail counts the attempt, once, among those that went wrong at its upstream.
+func (t *try) fail(at *target) {
+	if !t.failed {
+		t.failed = true
+		at.traffic.errors.Add(1)
+	}
 }
 
 // end lets go of what the attempt holds.
@@ -199,7 +227,7 @@ func (x *exchange) firstBytes(a *answer) *failure {
 // noBody is an upstream that answered a head and then nothing, before anything
 // of it went to the client.
 func (x *exchange) noBody(err error) *failure {
-	x.target.traffic.errors.Add(1)
+	x.try.fail(x.target)
 	if f := x.endedEarly(); f != nil {
 		return f
 	}

@@ -211,6 +211,7 @@ func TestAnUpstreamIsReadToItsEndWithoutAClientWhereTheRuleWantsIt(t *testing.T)
 	}
 	_ = response.Body.Close()
 	http.DefaultClient.CloseIdleConnections()
+	g.leavingKnown()
 	close(goOn)
 	if !waitFor(t, whole) {
 		t.Error("the upstream was cut")

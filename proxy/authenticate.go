@@ -44,16 +44,25 @@ func (x *exchange) authenticate() *failure {
 	who, err := x.p.options.Source.Identify(x.ctx, accounts.HashKey(key))
 	switch {
 	case errors.Is(err, accounts.ErrNotFound):
-		x.p.metrics.authFailure("unknown")
-		return invalidKey()
+		return x.unknownKey()
 	case err != nil && x.ctx.Err() != nil:
 		return clientGone()
 	case err != nil:
-		x.p.logProblem(x.id, codeStoreUnavailable, err)
+		x.logProblem(codeStoreUnavailable, err)
 		return storeUnavailable()
 	}
 	x.who = who
 	x.request.Key, x.request.Tags = who.KeyName, who.Tags
+	return x.endedKey(who)
+}
+
+func (x *exchange) unknownKey() *failure {
+	x.p.metrics.authFailure("unknown")
+	return invalidKey()
+}
+
+// endedKey tells of a genuine key that is valid no more; nil where it is valid.
+func (x *exchange) endedKey(who *accounts.Identity) *failure {
 	switch now := time.Now(); who.State(now) {
 	case accounts.KeyRevoked:
 		x.p.metrics.authFailure("revoked")

@@ -44,7 +44,6 @@ type body struct {
 	bytes    []byte
 	pooled   *[]byte
 	reserved int64
-	lent     *atomic.Bool // set while a transport may still read bytes
 }
 
 // pooledBody is the largest body that goes back to the pool: what coding
@@ -53,11 +52,11 @@ const pooledBody = 256 << 10
 
 var bodyPool = sync.Pool{New: func() any { b := make([]byte, 0, 16<<10); return &b }}
 
-// release gives the buffer back, unless a transport that was given up may still
-// be reading it.
-func (b *body) release(budget *budget) {
+// release lets the body go. Its buffer is used again unless a transport, of any
+// attempt, may still be reading it.
+func (b *body) release(budget *budget, lent bool) {
 	budget.release(b.reserved)
-	if b.pooled != nil && cap(b.bytes) <= pooledBody && (b.lent == nil || !b.lent.Load()) {
+	if b.pooled != nil && cap(b.bytes) <= pooledBody && !lent {
 		*b.pooled = b.bytes[:0]
 		bodyPool.Put(b.pooled)
 	}
@@ -69,12 +68,6 @@ func (b *body) release(budget *budget) {
 // and a server that closes a body while a transport still probes it cuts the
 // answer (https://go.dev/issue/40747).
 func (x *exchange) readBody() *failure {
-	if chunked(x.r) {
-		// Go's server takes Content-Length together with Transfer-Encoding and
-		// would go on with whatever follows as a second request (RFC 9112,
-		// section 6.3).
-		x.w.Header().Set("Connection", "close")
-	}
 	// Only HTTP/1 servers know full duplex; where it is not known it is not needed.
 	_ = x.rc.EnableFullDuplex()
 	if f := x.fetchBody(); f != nil {
@@ -112,7 +105,7 @@ func (x *exchange) fill(size, limit int64) *failure {
 	if int64(cap(buf)) < size {
 		buf = make([]byte, 0, size)
 	}
-	var moved time.Time
+	moved := x.started // see ServeHTTP
 	for {
 		if len(buf) == cap(buf) {
 			if int64(len(buf)) == size && size == limit {

@@ -55,12 +55,9 @@ func (x *exchange) countUpstream(s *series) {
 	observe(s.connect, r.connect)
 	observe(s.header, since(r.header))
 	observe(s.token, since(r.firstToken))
-	observe(s.total, r.upstream())
+	observe(s.total, since(r.duration))
 	if r.stream {
 		observe(s.firstToken, r.firstToken)
-	}
-	if r.status >= 500 {
-		x.target.traffic.errors.Add(1)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/llmgw/llmgw/accounts"
@@ -34,11 +35,13 @@ type exchange struct {
 	secret   string         // the caller's key as it was sent
 	who      *accounts.Identity
 	body     body
+	lent     atomic.Int32 // how many readers of body a transport may still be reading
 	decision rules.Decision
 	target   *target
 	model    string // the model sent upstream
 
-	try       *try // the attempt under way, or the last one
+	try       *try                                    // the attempt under way, or the last one
+	outlives  atomic.Pointer[context.CancelCauseFunc] // ends an attempt that outlives the client
 	observer  *observer
 	headSent  bool
 	broken    bool      // the connection must be cut, so that what was sent does not look whole
@@ -94,6 +97,7 @@ func (x *exchange) run() *failure {
 		return f
 	}
 	defer a.close()
+	x.releaseBody() // a stream may go on for an hour, and others want the room
 	return x.stream(a)
 }
 
@@ -109,7 +113,7 @@ func (x *exchange) finish() {
 	x.cancel(nil)
 	x.p.flights.remove(x)
 	x.record.duration = time.Since(x.started)
-	x.body.release(&x.p.budget)
+	x.releaseBody()
 	x.count()
 	x.log()
 
@@ -118,6 +122,17 @@ func (x *exchange) finish() {
 		panic(http.ErrAbortHandler)
 	}
 }
+
+// cut ends the exchange for a reason of the gateway's.
+func (x *exchange) cut(reason endReason) {
+	cause := &endCause{reason}
+	x.cancel(cause)
+	if cancel := x.outlives.Load(); cancel != nil {
+		(*cancel)(cause)
+	}
+}
+
+func (x *exchange) releaseBody() { x.body.release(&x.p.budget, x.lent.Load() != 0) }
 
 // panicked turns a panic of ours into an error that is seen: in the log, in
 // the metrics, and by the caller as a 500 or a cut connection.

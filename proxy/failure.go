@@ -39,7 +39,7 @@ func (f *failure) reason() endReason {
 // refuse ends an exchange with a failure. Nobody is told where nobody is left.
 func (x *exchange) refuse(f *failure) {
 	if f.cause != nil {
-		x.p.logProblem(x.id, f.code, f.cause)
+		x.logProblem(f.code, f.cause)
 	}
 	x.record.end(f.reason(), f.code)
 	if x.headSent {
@@ -61,6 +61,7 @@ const statusClientGone = 499
 // writeFailure answers in the shape of the wire format that was called.
 func (x *exchange) writeFailure(f *failure) {
 	body := errorBody(x.request.Wire, f, x.id)
+	x.moveWriteDeadline(time.Now())
 	h := x.w.Header()
 	h["Content-Type"] = []string{"application/json"}
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}

@@ -59,6 +59,7 @@ func TestEveryMistakeOfACallerGetsItsStatusAndText(t *testing.T) {
 		"a model nobody takes":    {body: `{"model":"gpt-6"}`, status: 400, code: "no_rule", message: `no rule takes model "gpt-6" on /v1/chat/completions; nearest is "gpt-5*" (rule openai). Models you can use: GET /v1/models`},
 		"a body that is no JSON":  {body: `{"model":"gpt-5"`, status: 400, code: "no_rule", message: `no rule takes /v1/chat/completions without a model. Models you can use: GET /v1/models`},
 		"/v1 twice":               {path: "/v1/v1/messages", status: 400, code: "wrong_base_url", message: `path "/v1/v1/messages": the base URL has "/v1" twice. Claude Code wants http://host:4100 without /v1`},
+		"/v1 twice for a rule":    {path: "/v1/v1/chat/completions", body: `{"model":"gpt-5"}`, status: 400, code: "wrong_base_url", message: `path "/v1/v1/chat/completions": the base URL has "/v1" twice. Claude Code wants http://host:4100 without /v1`},
 		"/v1 missing":             {path: "/chat/completions", body: `{"model":"x"}`, status: 400, code: "wrong_base_url", message: `path "/chat/completions": add /v1 to the base URL`},
 		"another wire format":     {path: "/v1/responses", body: `{"model":"llama"}`, status: 400, code: "wrong_wire_format", message: `upstream "groq" does not speak the Responses API (/v1/responses), which Codex needs; route this model to one that does`},
 		"a disabled upstream":     {body: `{"model":"off"}`, status: 400, code: "upstream_disabled", message: `rule "off" sends to upstream "off", which is disabled. Admin: llmgw upstreams enable off`},

@@ -140,11 +140,14 @@ func permanent(r rules.Refusal) *failure {
 	return &failure{status: r.Status, code: r.Code, message: r.Message, noRetry: true}
 }
 
+// hidden stands in a log line where a secret would.
+const hidden = "‹secret›"
+
 // loggable keeps a name of a caller's own making to a length that fits a log
 // line, and hides it where somebody put a gateway key into it.
 func loggable(s string) string {
 	if strings.Contains(s, accounts.KeyPrefix) {
-		return "‹secret›"
+		return hidden
 	}
 	if len(s) > 100 {
 		return strings.ToValidUTF8(s[:100], "") + "…"

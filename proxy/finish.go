@@ -22,6 +22,7 @@ func (x *exchange) outlivingClient() (context.Context, context.CancelCauseFunc) 
 		bound := time.AfterFunc(finishWithin, func() { cancel(&endCause{endTotalTimeout}) })
 		context.AfterFunc(ctx, func() { bound.Stop() })
 	})
+	x.outlives.Store(&cancel)
 	return ctx, func(cause error) {
 		stop()
 		cancel(cause)
@@ -45,6 +46,7 @@ func (x *exchange) readOn(a *answer, buf []byte, err error) {
 	if !x.decision.FinishWhenGone {
 		return
 	}
+	x.cancel(nil) // of a client that only stalled, too: from here finishWithin counts
 	for err == nil {
 		var n int
 		n, err = a.body.Read(buf)

@@ -56,7 +56,7 @@ func (f *flights) each(do func(*exchange)) {
 
 // cut ends every exchange under way for a reason of the gateway's.
 func (f *flights) cut(reason endReason) {
-	f.each(func(x *exchange) { x.cancel(&endCause{reason}) })
+	f.each(func(x *exchange) { x.cut(reason) })
 }
 
 // sweepEvery is how often silent exchanges are looked at, and how long one

@@ -182,6 +182,15 @@ func (g *gateway) until(state string, reached func() bool) {
 	}
 }
 
+// leavingKnown waits until the gateway knows of a client that it has left.
+func (g *gateway) leavingKnown() {
+	g.t.Helper()
+	g.until("the client's leaving is known", func() (known bool) {
+		g.proxy.flights.each(func(x *exchange) { known = known || x.ctx.Err() != nil })
+		return known
+	})
+}
+
 // inFlight waits until n exchanges are under way.
 func (g *gateway) inFlight(n int64) {
 	g.t.Helper()

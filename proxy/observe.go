@@ -15,13 +15,14 @@ import (
 //  2. write sees every byte once. Lines (observe_sse.go) or frames
 //     (observe_frames.go) are told apart, the JSON in them is read as it passes
 //     (observe_json.go) with eyes only for the places that the format names
-//     (observe_openai.go and its sisters).
+//     (observe_openai.go and its sisters). An event of a stream that begins as
+//     those before it is taken up where it parts from them (observe_opening.go).
 //  3. When an event is whole, the format judges what was seen in it. Counts of
 //     an event that never became whole do not count.
 //
 // It is a state machine over bytes: how they are cut into writes makes no
-// difference, by construction. It holds no event and grows with none. It does
-// not decode content encodings, and it alters nothing.
+// difference, by construction. It holds no event but how one began, and grows
+// with none. It does not decode content encodings, and it alters nothing.
 type observer struct {
 	format *wireFormat // nil: the bytes say nothing that we can read
 	media  media

@@ -24,8 +24,8 @@ var streamChunks = map[accounts.Wire]string{
 		`"usageMetadata":{"promptTokenCount":9,"candidatesTokenCount":4,"totalTokenCount":13},"modelVersion":"model-x"}` + "\r\n\r\n",
 }
 
-// BenchmarkObserverChunk is what looking at a chunk costs. The floor is looking
-// for line ends in it and copying it, in the same run.
+// BenchmarkObserverChunk is what looking at a chunk costs, no two of them the
+// same. The floor is looking for line ends in it and copying it, in the same run.
 func BenchmarkObserverChunk(b *testing.B) {
 	for _, wire := range []accounts.Wire{
 		accounts.WireOpenAIChat, accounts.WireOpenAIResponses, accounts.WireAnthropicMessages, accounts.WireGoogleGenerate, accounts.WireNone,
@@ -36,8 +36,12 @@ func BenchmarkObserverChunk(b *testing.B) {
 		}
 		b.Run(fmt.Sprintf("wire=%s/bytes=%d", wire, len(chunk)), func(b *testing.B) {
 			o := newObserver(wire, 200, eventStream)
+			text := chunk[bytes.Index(chunk, []byte(" ferry")):][1:6]
 			b.ReportAllocs()
-			for b.Loop() {
+			for n := 0; b.Loop(); n++ {
+				for i := range text {
+					text[i] = 'a' + byte(n>>i&15)
+				}
 				o.write(chunk)
 			}
 		})

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/llmgw/llmgw/accounts"
@@ -23,6 +24,9 @@ func FuzzObserver(f *testing.F) {
 		})))
 	}
 	f.Add([]byte("\xef\xbb\xbfdata\r\rdata: {\"\\u0075\\\"\":[\r\n\r\n"), []byte{1}, uint8(1), uint8(0))
+	for wire, chunk := range streamChunks {
+		f.Add([]byte(strings.Repeat(chunk, 4)), []byte{250, 250, 30}, uint8(wire), uint8(0))
+	}
 	f.Fuzz(func(t *testing.T, body, splits []byte, wire, kind uint8) {
 		header := fuzzMedia[int(kind)%len(fuzzMedia)]
 		whole, pieces := newObserver(accounts.Wire(wire%16), 200, header), newObserver(accounts.Wire(wire%16), 200, header)

@@ -77,6 +77,12 @@ type jsonReader struct {
 	seen  *sighting
 	inner *base64Reader // takes the text of sealedEvent strings; nil: nobody
 
+	jsonPosition
+	text [200]byte // of a string that is asked for and comes in pieces or with escapes
+}
+
+// jsonPosition is how far a document has been read.
+type jsonPosition struct {
 	state  jsonState
 	depth  int // open containers that are followed
 	skim   int // open containers inside the one that is skimmed
@@ -89,8 +95,7 @@ type jsonReader struct {
 	tap     bool // the string goes to inner
 	mark    meaning
 	escaped bool // the last byte was a backslash that counts
-	kept    int
-	text    [200]byte // of a string that is asked for and comes in pieces or with escapes
+	kept    int  // bytes in text
 
 	number int64
 	digits int // of the number; -1: no count

@@ -6,8 +6,14 @@ import "bytes"
 // section 9.2.6), in any pieces, and hands on the data of each event as it
 // passes. Nothing of an event is kept but its name.
 type eventLines struct {
-	sink *observer
+	sink  *observer
+	known *opening // of the stream's events; nil until there is one
 
+	linePosition
+}
+
+// linePosition is how far a stream's lines have come.
+type linePosition struct {
 	state   lineState
 	bom     int // bytes of a byte order mark seen; 3: it has passed, or there is none
 	afterCR bool
@@ -69,6 +75,11 @@ func (l *eventLines) write(b []byte) {
 			if b[i] == '\n' {
 				i++
 				continue
+			}
+		}
+		if !l.open && l.state == inField && l.fieldN == 0 {
+			if i += l.takeKnown(b[i:]); i == len(b) {
+				return
 			}
 		}
 		if feed < i {

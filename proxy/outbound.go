@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/llmgw/llmgw/accounts"
@@ -14,7 +15,7 @@ import (
 // own key, the rule's edits, and last of all the upstream's credential.
 func (x *exchange) outbound(to *rules.Candidate) (*attempt, *failure) {
 	d, t := &x.decision, x.target
-	url, model, inBody, err := d.Destination(&x.request, to, x.read)
+	destination, model, inBody, err := d.Destination(&x.request, to, x.read)
 	if err != nil {
 		return nil, badRewrite(d.Rule.Name, err)
 	}
@@ -25,11 +26,11 @@ func (x *exchange) outbound(to *rules.Candidate) (*attempt, *failure) {
 	}
 	header := outboundHeader(x.r.Header, x.secret)
 	x.skippedEdits(d.EditHeaders(&x.request, to, header) + d.SkippedEdits(&x.request, to))
+	destination.RawQuery = withoutKeys(destination.RawQuery)
 	if t.upstream != nil {
-		url.RawQuery = t.upstream.Authorize(header, url.RawQuery, t.secret)
+		destination.RawQuery = t.upstream.Authorize(header, destination.RawQuery, t.secret)
 	}
-	a := &attempt{method: x.request.Method, url: url, header: header, body: content}
-	x.body.lent = &a.lent
+	a := &attempt{method: x.request.Method, url: destination, header: header, body: content, lent: &x.lent}
 	return a, x.sign(a)
 }
 
@@ -88,6 +89,25 @@ func holds(values []string, secret string) bool {
 	return false
 }
 
+// withoutKeys drops the parameters that hold a gateway key, under whatever name
+// somebody put it there.
+func withoutKeys(rawQuery string) string {
+	if plain, err := url.QueryUnescape(rawQuery); err == nil && !strings.Contains(plain, accounts.KeyPrefix) {
+		return rawQuery
+	}
+	var kept []string
+	for parameter := range strings.SplitSeq(rawQuery, "&") {
+		plain, err := url.QueryUnescape(parameter)
+		if err != nil {
+			plain = parameter
+		}
+		if !strings.Contains(plain, accounts.KeyPrefix) {
+			kept = append(kept, parameter)
+		}
+	}
+	return strings.Join(kept, "&")
+}
+
 // skippedEdits counts the edits whose value would have held a control
 // character.
 func (x *exchange) skippedEdits(n int) {
@@ -110,19 +130,33 @@ func (x *exchange) sign(a *attempt) *failure {
 }
 
 // answerHeader copies an upstream's header to the client, less what concerned
-// only that connection.
+// only that connection. What the gateway has put there stays.
 func answerHeader(out, in http.Header) {
+	named := namedByConnection(in)
 	for name, values := range in {
-		if answerHop(name) {
+		if answerHop(name) || named[name] {
 			continue
 		}
 		out[name] = values
 	}
-	for _, named := range in["Connection"] {
-		for name := range strings.SplitSeq(named, ",") {
-			delete(out, http.CanonicalHeaderKey(strings.TrimSpace(name)))
+	if _, ok := out["Content-Type"]; !ok {
+		out["Content-Type"] = nil // or the server would guess one
+	}
+}
+
+// namedByConnection are the headers that the Connection header says concern
+// this connection only (RFC 9110, section 7.6.1); nil where it names none.
+func namedByConnection(in http.Header) map[string]bool {
+	var named map[string]bool
+	for _, list := range in["Connection"] {
+		for name := range strings.SplitSeq(list, ",") {
+			if named == nil {
+				named = map[string]bool{}
+			}
+			named[http.CanonicalHeaderKey(strings.TrimSpace(name))] = true
 		}
 	}
+	return named
 }
 
 func answerHop(name string) bool {

@@ -150,8 +150,15 @@ func (p *Proxy) Ready() error {
 
 // ServeHTTP takes one request to its end.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if p.draining.Load() {
+	// Go's server takes Content-Length together with Transfer-Encoding and would
+	// go on with whatever follows as a second request (RFC 9112, section 6.3).
+	if chunked(r) || p.draining.Load() {
 		w.Header().Set("Connection", "close")
+	}
+	if r.ContentLength != 0 {
+		// The server waits for what is left of a body that nobody reads, also
+		// where the caller is a stranger. See bodyRead for where this ends.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(p.options.ReadStall))
 	}
 	if p.answerProbe(w, r) {
 		return

@@ -15,7 +15,8 @@ type record struct {
 	attempts   int
 	connect    time.Duration // a new connection to the upstream took so long
 	bodyRead   time.Duration // the request's body was there
-	dispatched time.Duration // the request was given to the transport
+	prepared   time.Duration // the request was given to the transport for the first time
+	dispatched time.Duration // the same, for the last time
 	header     time.Duration // the answer's head was there
 	firstToken time.Duration // the first output went to the client
 	duration   time.Duration
@@ -43,20 +44,27 @@ func (x *exchange) quiet(now time.Time) bool {
 	return now.UnixNano()-x.record.wroteAt.Load() >= int64(sweepEvery)
 }
 
-// overhead is the gateway's own share: from the first byte to the dispatch less
-// the time that the body took to arrive, and from the answer's head to its
-// first bytes going out.
+// overhead is the gateway's own share: from the first byte to the first
+// dispatch, less the time that the body took to arrive.
 func (r *record) overhead() time.Duration {
-	if r.dispatched == 0 {
+	if r.prepared == 0 {
 		return r.duration - r.bodyRead
 	}
-	return r.dispatched - r.bodyRead
+	return r.prepared - r.bodyRead
 }
 
-// upstream is how long the upstream was being waited for or listened to.
+// dispatch notes that the request is given to the transport.
+func (r *record) dispatch(at time.Duration) {
+	if r.dispatched = at; r.prepared == 0 {
+		r.prepared = at
+	}
+}
+
+// upstream is how long upstreams were being waited for or listened to, all
+// attempts together.
 func (r *record) upstream() time.Duration {
-	if r.dispatched == 0 {
+	if r.prepared == 0 {
 		return 0
 	}
-	return r.duration - r.dispatched
+	return r.duration - r.prepared
 }

@@ -14,6 +14,7 @@ import (
 var (
 	errReplay        = errors.New("the request was already on its way")
 	errInformational = errors.New("too many 1xx answers")
+	errStatus        = errors.New("an answer with a status below 200")
 )
 
 // watch looks on at what the transport does with the attempt, and can tell
@@ -35,7 +36,7 @@ func (a *attempt) watch(connected func()) (*httptrace.ClientTrace, func() bool) 
 				before = conn.written.Load()
 			}
 		},
-		WroteRequest: func(httptrace.WroteRequestInfo) { a.lent.Store(false) },
+		WroteRequest: func(httptrace.WroteRequestInfo) { a.wrote() },
 		Got1xxResponse: func(int, textproto.MIMEHeader) error {
 			if a.informed++; a.informed > maxInformational {
 				return errInformational
@@ -56,16 +57,30 @@ func (a *attempt) setBody(r *http.Request, sent func() bool) {
 	if len(a.body) == 0 && safe(a.method) {
 		return
 	}
-	body := func() io.ReadCloser { return io.NopCloser(bytes.NewReader(a.body)) }
-	a.lent.Store(true)
-	r.Body = body()
+	a.reader = bytes.NewReader(a.body)
+	a.lent.Add(1)
+	r.Body = io.NopCloser(a.reader)
 	r.GetBody = func() (io.ReadCloser, error) {
 		if sent() {
 			return nil, errReplay
 		}
-		a.lent.Store(true)
-		return body(), nil
+		a.replayed.Store(true)
+		a.lent.Add(1)
+		return io.NopCloser(bytes.NewReader(a.body)), nil
 	}
+}
+
+// wrote is called when the transport has written the request, or given up on
+// it. It holds on to the request's body as long as the answer lasts; the bytes
+// are taken out of it, so that they do not.
+func (a *attempt) wrote() {
+	if a.reader == nil {
+		return
+	}
+	if !a.replayed.Load() {
+		a.reader.Reset(nil)
+	}
+	a.lent.Add(-1)
 }
 
 // safe methods change nothing and may be sent twice (RFC 9110, section 9.2.1).

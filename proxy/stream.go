@@ -105,6 +105,7 @@ func (x *exchange) firstRead(a *answer, buf []byte) (int, error) {
 // sendHead writes and flushes the head. A client that is gone shows at the next
 // write.
 func (x *exchange) sendHead() {
+	x.moveWriteDeadline(time.Now())
 	x.w.WriteHeader(x.record.status)
 	x.headSent = true
 	_ = x.rc.Flush()
@@ -148,8 +149,13 @@ func (x *exchange) observe(b []byte, now time.Time) {
 // failedBeforeBody is a body that never began, while the client can still be
 // told.
 func (x *exchange) failedBeforeBody(err error) *failure {
-	clear(x.w.Header())
-	x.w.Header()["X-Llmgw-Request-Id"] = []string{x.id}
+	h := x.w.Header()
+	ends := h["Connection"]
+	clear(h)
+	h["X-Llmgw-Request-Id"] = []string{x.id}
+	if ends != nil {
+		h["Connection"] = ends
+	}
 	return x.noBody(err)
 }
 
@@ -170,6 +176,7 @@ func (x *exchange) bodyEnded(a *answer, err error) {
 		x.bodyBroke(err)
 		return
 	}
+	x.moveWriteDeadline(time.Now()) // for the mark of the end, which the server writes
 	if !x.headSent {
 		x.w.WriteHeader(x.record.status)
 		x.headSent = true
@@ -177,19 +184,19 @@ func (x *exchange) bodyEnded(a *answer, err error) {
 	x.observer.end()
 	switch {
 	case x.observer.failed():
-		x.target.traffic.errors.Add(1)
+		x.try.fail(x.target)
 		x.record.end(endUpstreamError, "")
-	case x.observer.terminal():
+	case x.observer.terminal(), !bodyAllowed(x.r.Method, a.status):
 		x.record.end(endComplete, "")
 	case !a.framed:
 		// The end of the connection is all that marks the end of this body, and
 		// the protocol's own end mark is missing: this is no clean end.
-		x.target.traffic.errors.Add(1)
+		x.try.fail(x.target)
 		x.breakStream(endUpstreamTruncated)
 		return
 	default:
 		// Framed as complete by the upstream itself: it passes as it is.
-		x.target.traffic.errors.Add(1)
+		x.try.fail(x.target)
 		x.record.end(endUpstreamTruncated, "")
 	}
 	x.passTrailers(a)
@@ -197,7 +204,15 @@ func (x *exchange) bodyEnded(a *answer, err error) {
 
 // passTrailers hands on what came after the body (RFC 9110, section 6.5).
 func (x *exchange) passTrailers(a *answer) {
-	for name, values := range a.trailer() {
+	trailer := a.trailer()
+	if len(trailer) == 0 {
+		return
+	}
+	_ = x.rc.Flush() // a short body that has not gone yet would go with its length, which leaves no room for them
+	for name, values := range trailer {
+		if answerHop(name) || name == "Content-Length" {
+			continue
+		}
 		x.w.Header()[http.TrailerPrefix+name] = values
 	}
 }
@@ -213,10 +228,10 @@ func (x *exchange) bodyBroke(err error) {
 	}
 	if reason == "" {
 		reason = endUpstreamError
-		x.p.logProblem(x.id, codeStreamCut, err)
+		x.logProblem(codeStreamCut, err)
 	}
 	if reason != endDrained {
-		x.target.traffic.errors.Add(1)
+		x.try.fail(x.target)
 	}
 	x.breakStream(reason)
 }

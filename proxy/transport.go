@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -31,8 +32,10 @@ type attempt struct {
 	dispatched int           // times the request was given to a connection
 	reused     bool          // the last of these had been used before
 	connect    time.Duration // how long a new connection took; 0 for a reused one
-	lent       atomic.Bool   // set while the transport may still read body
+	lent       *atomic.Int32 // how many readers of body the transport may still be reading
 	informed   int           // 1xx answers seen
+	reader     *bytes.Reader // of body; nil where there is none
+	replayed   atomic.Bool   // body was read anew
 }
 
 // answer is what an upstream answered. The trailers are there after EOF.
@@ -155,6 +158,13 @@ func (t *transport) do(ctx context.Context, a *attempt, connected func()) (*answ
 	if err != nil {
 		return nil, err
 	}
+	if response.StatusCode < http.StatusOK {
+		// A 101 nobody asked for, or a number that is no status: what follows is
+		// no answer (RFC 9110, section 15).
+		_ = response.Body.Close()
+		return nil, errStatus
+	}
+	a.body = nil // the answer lives on, and what made it with it
 	return &answer{
 		status:  response.StatusCode,
 		header:  response.Header,

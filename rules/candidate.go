@@ -2,6 +2,7 @@ package rules
 
 import (
 	"net/url"
+	"slices"
 
 	"github.com/llmgw/llmgw/accounts"
 )
@@ -41,6 +42,9 @@ func (c *Candidate) usable(w accounts.Wire) bool {
 // choose fills in the candidates of the deciding rule.
 func (d *Decision) choose(q *Request) Outcome {
 	r := d.Rule
+	if doublesVersion(q.Path) && !r.mendsPath() {
+		return WrongBaseURL
+	}
 	if !q.HasModel {
 		for i, c := range r.candidates {
 			if c.model != nil && c.usable(q.Wire) {
@@ -70,6 +74,12 @@ func (d *Decision) choose(q *Request) Outcome {
 	}
 	d.Candidates = d.chosen
 	return Forward
+}
+
+// mendsPath says whether the rule, or an entry of it, sends another path than
+// came.
+func (r *Compiled) mendsPath() bool {
+	return r.path != nil || slices.ContainsFunc(r.candidates, func(c *Candidate) bool { return c.path != nil })
 }
 
 // unusable names the candidate that the operator should look at: the first one

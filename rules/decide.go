@@ -55,6 +55,7 @@ const (
 	UpstreamOff                    // every upstream of the rule is disabled
 	WrongWire                      // no enabled upstream of the rule speaks the request's wire format
 	ModelUnreadable                // the rule rewrites a model that the request does not show
+	WrongBaseURL                   // the path begins with /v1 twice, and nothing in the rule mends it
 )
 
 // Decision is what Decide found. It points into the Set; reusing one allocates
@@ -67,7 +68,8 @@ type Decision struct {
 	// Candidates are in the order in which to try them: the chosen one, its
 	// peers, the fallback. For Forward they are all usable (enabled, and they
 	// speak the request's wire format) and one at least. For UpstreamOff,
-	// WrongWire and ModelUnreadable there is one: the one that it is about.
+	// WrongWire and ModelUnreadable there is one: the one that it is about. For
+	// the others there is none.
 	Candidates []*Candidate
 
 	Retry          Retry

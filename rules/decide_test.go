@@ -141,6 +141,8 @@ rules:
   - {name: off, match: {model: [off]}, action: {upstream: off}}
   - {name: away, match: {model: [away]}, action: {target: "https://t.example/api", model: there}}
   - {name: renamed, match: {path: /r/**}, action: {upstream: on, model: other}}
+  - {name: healed, match: {model: [healed]}, action: {upstream: on, path: {strip_prefix: /v1}}}
+  - {name: entry, match: {model: [entry]}, action: {upstreams: [{name: on, path: {strip_prefix: /v1}}]}}
   - {name: plain, match: {path: /v1/**}, action: {upstream: on}}
 `, upstream("on"), upstream("off", func(u *accounts.Upstream) { u.Enabled = false }))
 	for _, c := range []struct {
@@ -160,6 +162,11 @@ rules:
 		{"a model to rewrite is not there on a path of no format", "POST /r/x", accounts.WireNone, rules.ModelUnreadable, "renamed", "https://on.example/v1", "other", 0},
 		{"an upstream speaks another wire format", "POST /v1/x", accounts.WireAnthropicMessages, rules.WrongWire, "plain", "https://on.example/v1", "", 0},
 		{"an upstream is called", "POST /v1/x", accounts.WireOpenAIChat, rules.Forward, "plain", "https://on.example/v1", "", 0},
+		{"the base URL has one /v1 too many", "POST /v1/v1/messages model=claude", accounts.WireAnthropicMessages, rules.WrongBaseURL, "plain", "", "", 0},
+		{"and so for a target", "POST /v1/v1/messages model=away", accounts.WireAnthropicMessages, rules.WrongBaseURL, "away", "", "", 0},
+		{"unless the rule mends the path", "POST /v1/v1/chat/completions model=healed", accounts.WireOpenAIChat, rules.Forward, "healed", "https://on.example/v1", "", 0},
+		{"or its entry does", "POST /v1/v1/chat/completions model=entry", accounts.WireOpenAIChat, rules.Forward, "entry", "https://on.example/v1", "", 0},
+		{"a rule answers it", "POST /v1/v1/messages model=old", accounts.WireAnthropicMessages, rules.Answer, "answer", "", "", 0},
 		{"no rule takes it", "POST /v2/x", 0, rules.NoRule, "", "", "", 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -105,7 +105,9 @@
 // the rule's. Limits are those of all rules with continue that matched and of
 // the deciding one. A path edit's strip_prefix takes whole segments off and leaves other
 // paths alone; add_prefix comes next, replace last; set stands alone. What comes
-// out of all edits must be a canonical path, or the request is refused. In
+// out of all edits must be a canonical path, or the request is refused. So is a
+// path that begins with /v1/v1/, a base URL gone wrong, where neither the rule nor
+// an entry of it edits the path. In
 // replace, $1 is the first group of the expression. Headers are removed first, then set, then
 // added, each in the order of names. A rule that rewrites the model, for
 // any of its usable candidates, refuses every request that shows none, whatever

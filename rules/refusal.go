@@ -56,6 +56,8 @@ func (s *Set) Refusal(q *Request, d *Decision) (refusal Refusal, ok bool) {
 		return refuse(CodeUpstreamOff, "rule %q sends to upstream %q, which is disabled. Admin: llmgw upstreams enable %s", d.Rule.Name, name, name), true
 	case WrongWire:
 		return wrongWire(d.Candidates[0].Name(), q), true
+	case WrongBaseURL:
+		return versionTwice(q.Path), true
 	case ModelUnreadable:
 		return refuse(CodeModelUnreadable, "rule %q changes the model, and this request does not show one", d.Rule.Name), true
 	}
@@ -81,14 +83,23 @@ func (s *Set) noRule(q *Request) Refusal {
 
 // wrongBaseURL recognises a base URL with one /v1 too many or too few.
 func wrongBaseURL(path string) (refusal Refusal, ok bool) {
-	if strings.HasPrefix(path, "/v1/v1/") {
-		return refuse(CodeWrongBaseURL, `path %q: the base URL has "/v1" twice. Claude Code wants http://host:4100 without /v1`, cut(path)), true
+	if doublesVersion(path) {
+		return versionTwice(path), true
 	}
 	switch path {
 	case "/chat/completions", "/responses", "/messages", "/embeddings", "/models":
 		return refuse(CodeWrongBaseURL, "path %q: add /v1 to the base URL", path), true
 	}
 	return Refusal{}, false
+}
+
+// doublesVersion tells a base URL with one /v1 too many. No API has such a path,
+// and most rules look at the model alone: sent on, it would come back as a 404,
+// whose text Claude Code replaces by its own.
+func doublesVersion(path string) bool { return strings.HasPrefix(path, "/v1/v1/") }
+
+func versionTwice(path string) Refusal {
+	return refuse(CodeWrongBaseURL, `path %q: the base URL has "/v1" twice. Claude Code wants http://host:4100 without /v1`, cut(path))
 }
 
 func wrongWire(upstream string, q *Request) Refusal {

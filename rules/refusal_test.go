@@ -35,6 +35,7 @@ func TestEveryRefusalHasItsText(t *testing.T) {
 			`no rule takes model "` + strings.Repeat("é", 50) + `…" on /v1/chat/completions. Models you can use: GET /v1/models`},
 		"no model":               {"/x", "", rules.CodeNoRule, "no rule takes /x without a model. Models you can use: GET /v1/models"},
 		"one /v1 too many":       {"/v1/v1/messages", "m", rules.CodeWrongBaseURL, `path "/v1/v1/messages": the base URL has "/v1" twice. Claude Code wants http://host:4100 without /v1`},
+		"which a rule takes":     {"/v1/v1/responses", "gpt-5", rules.CodeWrongBaseURL, `path "/v1/v1/responses": the base URL has "/v1" twice. Claude Code wants http://host:4100 without /v1`},
 		"one /v1 too few":        {"/messages", "m", rules.CodeWrongBaseURL, `path "/messages": add /v1 to the base URL`},
 		"a rule that sends none": {"/v1/chat/completions", "open", rules.CodeNoDestination, `rule "open" names no upstream, and your key is bound to none`},
 		"upstreams that are off": {"/v1/chat/completions", "off", rules.CodeUpstreamOff, `rule "off" sends to upstream "off-a", which is disabled. Admin: llmgw upstreams enable off-a`},

@@ -137,6 +137,8 @@ func TestRefusedActions(t *testing.T) {
 		{"a target without a scheme", "action: {target: models.example.com}", "4:22 rules[0].action.target: the target must begin with http:// or https://" + notURL},
 		{"a target with a password", "action: {target: \"https://u:s3cret@a.example\"}", "4:22 rules[0].action.target: the target must not hold a user or password; use a credential" + notURL},
 		{"a target with a query", "action: {target: \"https://a.example?x=1\"}", "4:22 rules[0].action.target: the target must not have a query or fragment" + notURL},
+		{"a target in letters that stand for others", "action: {target: \"http://metadata.google。internal\"}", "4:22 rules[0].action.target: the target has a host that is not ASCII; write it as DNS does (xn--…)" + notURL},
+		{"a target at no port", "action: {target: \"https://a.example:99999\"}", "4:22 rules[0].action.target: the target has no port from 1 to 65535" + notURL},
 		{"a target at a link-local address", "action: {target: \"http://169.254.169.254/latest\"}", metadata},
 		{"a target at a cloud's name for it", "action: {target: \"http://metadata.google.internal\"}", metadata},
 		{"a target in numbers", "action: {target: \"http://2852039166\"}", metadata},

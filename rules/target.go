@@ -12,10 +12,12 @@ import (
 var metadataHosts = []string{"metadata", "metadata.google.internal", "metadata.goog", "instance-data", "instance-data.ec2.internal"}
 
 // metadataAddresses are the addresses of the same that are not link-local:
-// Amazon's over IPv6, Alibaba's, Azure's and Oracle's.
+// Amazon's over IPv6, of machines and of pods, Google's and Oracle's over IPv6,
+// Alibaba's, Azure's and Oracle's.
 var metadataAddresses = []netip.Addr{
-	netip.MustParseAddr("fd00:ec2::254"), netip.MustParseAddr("100.100.100.200"),
-	netip.MustParseAddr("168.63.129.16"), netip.MustParseAddr("192.0.0.192"),
+	netip.MustParseAddr("fd00:ec2::254"), netip.MustParseAddr("fd00:ec2::23"),
+	netip.MustParseAddr("fd20:ce::254"), netip.MustParseAddr("fd00:c1::a9fe:a9fe"),
+	netip.MustParseAddr("100.100.100.200"), netip.MustParseAddr("168.63.129.16"), netip.MustParseAddr("192.0.0.192"),
 }
 
 // ForbiddenAddress says whether nothing may be sent to an address, because it

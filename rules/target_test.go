@@ -11,6 +11,7 @@ func TestForbiddenAddresses(t *testing.T) {
 	for address, forbidden := range map[string]bool{
 		"169.254.169.254": true, "169.254.0.1": true, "fe80::1": true, "fe80::1%eth0": true, "::ffff:169.254.169.254": true,
 		"fd00:ec2::254": true, "100.100.100.200": true, "168.63.129.16": true, "192.0.0.192": true, "ff02::1": true,
+		"fd00:ec2::23": true, "fd20:ce::254": true, "fd00:c1::a9fe:a9fe": true,
 		"64:ff9b::a9fe:a9fe": true, "2002:a9fe:a9fe::": true,
 		"127.0.0.1": false, "::1": false, "10.0.0.1": false, "192.168.0.1": false, "169.253.1.1": false, "1.1.1.1": false,
 		"fd00::1": false, "64:ff9b::101:101": false, "2002:101:101::": false, "2001:db8::1": false,

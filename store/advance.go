@@ -52,6 +52,11 @@ func (s *Store) Advance(ctx context.Context) error {
 		return fmt.Errorf("advancing: %w", errClosed())
 	}
 	defer s.live.Done()
+	return s.step(ctx)
+}
+
+// step waits for its turn and advances. Who calls it has entered.
+func (s *Store) step(ctx context.Context) error {
 	select {
 	case s.reader.turn <- struct{}{}:
 		defer func() { <-s.reader.turn }()

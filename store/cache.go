@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/llmgw/llmgw/accounts"
@@ -206,6 +207,24 @@ func (c *keyCache) invalidate(subjects map[string]int64) {
 		s := &c.shards[i]
 		s.mu.Lock()
 		for subject := range subjects {
+			s.known.dropSubject(subject)
+		}
+		s.unknown.clear()
+		s.mu.Unlock()
+	}
+}
+
+// drop is invalidate without a number: what changed is known, and where the log
+// stands now is not. Readings under way are thrown away and made again.
+func (c *keyCache) drop(subjects []string) {
+	if !slices.ContainsFunc(subjects, isKey) {
+		return
+	}
+	c.dropped.renew()
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.Lock()
+		for _, subject := range subjects {
 			s.known.dropSubject(subject)
 		}
 		s.unknown.clear()

@@ -24,6 +24,7 @@ type world struct {
 	history [][]fact           // of each key, what held from which seq; of this era
 	log     []map[string]int64 // changes that the node has not heard of
 	heard   int64              // the seq up to which the node has heard
+	made    []int64            // of each key, its latest change that the node made itself
 
 	cache   *keyCache
 	mu      sync.Mutex
@@ -73,7 +74,7 @@ func newWorld() *world {
 
 func (w *world) fresh() {
 	w.seq, w.heard, w.log = 1, 1, nil
-	w.history = make([][]fact, simulatedKeys)
+	w.history, w.made = make([][]fact, simulatedKeys), make([]int64, simulatedKeys)
 	for key := range w.history {
 		w.history[key] = []fact{{from: 0, known: key > 0}}
 	}
@@ -109,7 +110,7 @@ func (w *world) look(r *reading) {
 }
 
 func (w *world) ask(key int) *asker {
-	a := &asker{key: key, era: w.era, heard: w.heard, done: make(chan struct{})}
+	a := &asker{key: key, era: w.era, heard: max(w.heard, w.made[key]), done: make(chan struct{})}
 	go func() {
 		defer close(a.done)
 		a.who, a.err = w.cache.identify(context.Background(), hashOf(key), func(f func(context.Context)) bool {
@@ -197,6 +198,10 @@ func (w *world) step(n int, askers []*asker) []*asker {
 		}
 	case 11, 12, 13:
 		w.change(key, n/64)
+		if n/64%3 == 0 { // it was the node's own, which then could not read the log
+			w.cache.drop([]string{"set:default", fmt.Sprintf("key:%d", key)})
+			w.made[key] = w.seq
+		}
 	case 14:
 		w.hear()
 	default:

@@ -35,17 +35,20 @@ func (s *Store) Change(ctx context.Context, m accounts.Meta, f func(*State) erro
 		return accounts.Change{}, err
 	}
 	s.ring()
-	s.catchUp(ctx)
+	s.catchUp(ctx, &done)
 	return done, nil
 }
 
-// catchUp takes over what was just committed. It is in force whether this
-// works or not: a failure is logged and counted by Advance, and Follow tries
-// again.
-func (s *Store) catchUp(ctx context.Context) {
+// catchUp takes over what was just committed, also while the store is being
+// closed. The change is made whether this works or not: a failure is logged and
+// counted by step, and Follow tries again. Keys do not wait for that: one whose
+// revocation is acknowledged is not served from memory.
+func (s *Store) catchUp(ctx context.Context, done *accounts.Change) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), changeWithin)
 	defer cancel()
-	_ = s.Advance(ctx)
+	if s.step(ctx) != nil {
+		s.keys.drop(done.Subjects)
+	}
 }
 
 // transact makes the change in one transaction.

@@ -14,7 +14,7 @@ type dropped struct {
 	at    map[string]int64 // subject → its latest invalidation
 	floor int64            // what was read before this may have been overtaken
 	keys  int64            // the latest invalidation of any key
-	era   int64            // counts resets: numbers of different eras do not compare
+	era   int64            // a reading that began in an earlier one is not to be believed
 }
 
 // clear begins a new era: the log is another one.
@@ -22,6 +22,13 @@ func (d *dropped) clear() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.at, d.floor, d.keys = make(map[string]int64), 0, 0
+	d.era++
+}
+
+// renew begins a new era of the same log.
+func (d *dropped) renew() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.era++
 }
 
@@ -38,7 +45,7 @@ func (d *dropped) add(subjects map[string]int64) bool {
 	defer d.mu.Unlock()
 	ofKeys := false
 	for subject, seq := range subjects {
-		if !strings.HasPrefix(subject, "key:") {
+		if !isKey(subject) {
 			continue
 		}
 		ofKeys = true
@@ -66,3 +73,6 @@ func (d *dropped) overtakes(f finding, era int64) bool {
 	}
 	return f.seq < d.at[subjectOf(f.who)]
 }
+
+// isKey says whether a subject is a key.
+func isKey(subject string) bool { return strings.HasPrefix(subject, "key:") }

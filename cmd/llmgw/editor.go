@@ -10,18 +10,35 @@ import (
 	"time"
 )
 
+// mustEdit refuses to start an editor that nobody chose where nobody sits in
+// front of it: vi in a script fills the log and waits for keys.
+func (a *app) mustEdit() error {
+	if a.inIsTerm && a.outIsTerm || chosenEditor() != "" {
+		return nil
+	}
+	return usage("%s needs a terminal, or an editor in $VISUAL or $EDITOR", subcommand(a.command)).
+		withHint("in a script: llmgw rules apply -f rules.yaml")
+}
+
 // editorName gives the editor that was asked for, with its arguments: $VISUAL,
 // $EDITOR, or the one that a system is sure to have.
 func editorName() string {
-	for _, name := range []string{"VISUAL", "EDITOR"} {
-		if editor := strings.TrimSpace(os.Getenv(name)); editor != "" {
-			return editor
-		}
+	if editor := chosenEditor(); editor != "" {
+		return editor
 	}
 	if runtime.GOOS == "windows" {
 		return "notepad"
 	}
 	return "vi"
+}
+
+func chosenEditor() string {
+	for _, name := range []string{"VISUAL", "EDITOR"} {
+		if editor := strings.TrimSpace(os.Getenv(name)); editor != "" {
+			return editor
+		}
+	}
+	return ""
 }
 
 // editFile lets a person edit a file, for as long as that takes. A signal is

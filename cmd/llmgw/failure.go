@@ -181,7 +181,7 @@ func (p problem) write(w io.Writer, look style, label string) {
 	message := p.Message
 	if at := location(p.Problem); at != "" {
 		message = at + ": " + message
-	} else if p.Field != "" {
+	} else if p.Field != "" && !strings.HasPrefix(message, "rule ") { // which names what is meant by itself
 		message = p.Field + ": " + message
 	}
 	fmt.Fprintf(w, "%s %s\n", label, message)

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,6 +16,10 @@ import (
 
 // logLines is how many lines may wait for a slow pipe; about 1 MiB.
 const logLines = 4096
+
+// logBatch is the most that is written at once, of lines that wait. A pipe takes
+// so much whole (PIPE_BUF), so that no line is mixed with another process's.
+const logBatch = 4096
 
 // logFlush bounds how long the end of the process waits for the last lines.
 const logFlush = 2 * time.Second
@@ -32,13 +38,40 @@ func newLogQueue(w io.Writer) *logQueue {
 	q := &logQueue{lines: make(chan []byte, logLines), done: make(chan struct{})}
 	go func() {
 		defer close(q.done)
-		for line := range q.lines {
-			if _, err := w.Write(line); err != nil {
-				q.dropped.Add(1)
-			}
-		}
+		q.copyTo(w)
 	}()
 	return q
+}
+
+// copyTo writes lines until the queue is closed, as many at once as wait. Before
+// it looks for more it lets others go first: under load they bring them, and at
+// rest there is nobody to wait for.
+func (q *logQueue) copyTo(w io.Writer) {
+	batch := make([]byte, 0, logBatch)
+	for line := range q.lines {
+		runtime.Gosched()
+		for line != nil {
+			count := int64(1)
+			batch = append(batch[:0], line...)
+			for line = q.waiting(); line != nil && len(batch)+len(line) <= logBatch; line = q.waiting() {
+				batch = append(batch, line...)
+				count++
+			}
+			if _, err := w.Write(batch); err != nil {
+				q.dropped.Add(count)
+			}
+		}
+	}
+}
+
+// waiting gives the next line; nil where none waits.
+func (q *logQueue) waiting() []byte {
+	select {
+	case line := <-q.lines:
+		return line
+	default:
+		return nil
+	}
 }
 
 // Write never waits and never fails.
@@ -95,19 +128,27 @@ type prettyLog struct {
 	look style
 }
 
-func (p prettyLog) Write(line []byte) (int, error) {
+func (p prettyLog) Write(lines []byte) (int, error) {
+	for line := range bytes.Lines(lines) {
+		if err := p.line(line); err != nil {
+			return 0, fmt.Errorf("writing log: %w", err)
+		}
+	}
+	return len(lines), nil
+}
+
+func (p prettyLog) line(line []byte) error {
 	var fields map[string]any
 	if err := json.Unmarshal(line, &fields); err != nil {
-		return p.w.Write(line)
+		_, err := p.w.Write(line)
+		return err
 	}
 	text := p.event(fields)
 	if fields["msg"] == "request" {
 		text = p.request(fields)
 	}
-	if _, err := io.WriteString(p.w, p.look.plain(oneLine(clock(fields)+"  "+text))+"\n"); err != nil {
-		return 0, fmt.Errorf("writing log: %w", err)
-	}
-	return len(line), nil
+	_, err := io.WriteString(p.w, p.look.plain(oneLine(clock(fields)+"  "+text))+"\n")
+	return err
 }
 
 // clock gives the time of a line on this machine's clock.

@@ -20,6 +20,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log"
 	"os"
 	"os/signal"
 	"syscall"
@@ -53,6 +54,9 @@ func main() {
 func nameLogFields() {
 	zerolog.MessageFieldName = "msg"
 	zerolog.TimeFieldFormat = "2006-01-02T15:04:05.000Z07:00"
+	// http.Transport tells the global logger of bytes that an upstream sent out of
+	// turn, and quotes them; what answers hold is in no log.
+	log.SetOutput(io.Discard) //nolint:forbidigo // it silences the one there is
 }
 
 // shell is what the program was started with.

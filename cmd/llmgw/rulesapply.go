@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -17,6 +18,7 @@ func newRulesApply(a *app) *cobra.Command {
 		paths      []string
 		request    api.ApplyRequest
 		ifRevision int64
+		wait       time.Duration
 	)
 	c := &cobra.Command{
 		Use:   "apply",
@@ -27,20 +29,24 @@ func newRulesApply(a *app) *cobra.Command {
 			if a.command.Flags().Changed("if-revision") {
 				request.IfRevision = &ifRevision
 			}
-			return a.applyRules(ctx, t, paths, request)
+			if wait < 0 {
+				return usage("--wait: %s is less than nothing; write 10s", wait)
+			}
+			return a.applyRules(ctx, t, paths, request, wait)
 		}),
 	}
 	addFilesFlag(c, &paths)
 	c.Flags().BoolVar(&request.DryRun, "dry-run", false, "show the plan, change nothing")
 	c.Flags().BoolVar(&request.Prune, "prune", false, "delete rules that the files do not have")
 	c.Flags().Int64Var(&ifRevision, "if-revision", 0, "only if this revision is in force (`N`)")
+	c.Flags().DurationVar(&wait, "wait", 0, "until every node decides by the new revision, at most this long (`TIME`)")
 	c.Flags().StringVar(&request.Message, "message", "", "why, for those who read the history (`TEXT`)")
 	return c
 }
 
 // applyRules decodes here first, so that mistakes are shown with their lines
 // and nothing is sent.
-func (a *app) applyRules(ctx context.Context, t talk, paths []string, request api.ApplyRequest) error {
+func (a *app) applyRules(ctx context.Context, t talk, paths []string, request api.ApplyRequest, wait time.Duration) error {
 	sources, err := a.readRules(paths)
 	if err != nil {
 		return err
@@ -56,7 +62,7 @@ func (a *app) applyRules(ctx context.Context, t talk, paths []string, request ap
 			return err
 		}
 		if len(plan.Changes) == 0 {
-			return a.showApplied(ctx, t, plan)
+			return a.showAwaited(ctx, t, plan, wait)
 		}
 	}
 	plan, err := t.ApplyRules(ctx, request)
@@ -66,7 +72,20 @@ func (a *app) applyRules(ctx context.Context, t talk, paths []string, request ap
 	if !asks && t.output.isTable() {
 		a.writePlan(a.out, a.outStyle(), plan)
 	}
-	return a.showApplied(ctx, t, plan)
+	if request.DryRun {
+		wait = 0
+	}
+	return a.showAwaited(ctx, t, plan, wait)
+}
+
+// showAwaited shows what was applied, then waits for the node to have it, where
+// that was asked for. What nothing had to be done for is waited for, too: an
+// apply that is repeated after exit code 8 must not say that all is well.
+func (a *app) showAwaited(ctx context.Context, t talk, plan api.Plan, wait time.Duration) error {
+	if err := a.showApplied(ctx, t, plan); err != nil || wait == 0 {
+		return err
+	}
+	return a.awaitRevision(ctx, t, plan.Revision, wait)
 }
 
 // agreeOnPlan shows what would be done and asks. What is then applied is what

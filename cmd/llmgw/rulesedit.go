@@ -62,6 +62,9 @@ type draft struct {
 }
 
 func (a *app) editRule(ctx context.Context, t talk, name, message string) error {
+	if err := a.mustEdit(); err != nil {
+		return err
+	}
 	d := draft{app: a, talk: t, name: name, message: message}
 	if err := d.read(ctx); err != nil {
 		return err

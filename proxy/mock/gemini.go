@@ -37,9 +37,20 @@ type geminiRequest struct {
 }
 
 type geminiFunction struct {
-	Name       string          `json:"name"`
-	Parameters json.RawMessage `json:"parameters"`
-	Schema     json.RawMessage `json:"parametersJsonSchema"`
+	Name        string          `json:"name"`
+	Parameters  json.RawMessage `json:"parameters"`
+	Schema      json.RawMessage `json:"parametersJsonSchema"`
+	SchemaSnake json.RawMessage `json:"parameters_json_schema"`
+}
+
+// schema is the one that was given, under whichever of its names.
+func (f geminiFunction) schema() json.RawMessage {
+	for _, s := range []json.RawMessage{f.Parameters, f.Schema} {
+		if len(s) > 0 {
+			return s
+		}
+	}
+	return f.SchemaSnake
 }
 
 func (gemini) read(body []byte, p *prompt) *refusal {
@@ -62,10 +73,7 @@ func (r geminiRequest) tell(p *prompt) *refusal {
 	}
 	for _, t := range r.Tools {
 		for _, f := range append(t.Declarations, t.Snake...) {
-			if len(f.Parameters) == 0 {
-				f.Parameters = f.Schema
-			}
-			p.offer(f.Name, f.Parameters)
+			p.offer(f.Name, f.schema())
 		}
 	}
 	choice := r.ToolConfig.FunctionCalling

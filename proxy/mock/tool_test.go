@@ -1,6 +1,7 @@
 package mock_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -56,6 +57,20 @@ func TestTheToolIsCalledWhereTheUserSaysSo(t *testing.T) {
 			t.Errorf("the tools are not counted: %d tokens", r.input)
 		}
 	})
+}
+
+// Google's Python client writes camelCase around a schema of its caller's, and
+// snake_case for that one name.
+func TestGeminisToolSchemaGoesByThreeNames(t *testing.T) {
+	s, all := start(t, quick()), formats()
+	google := all[slices.IndexFunc(all, func(f format) bool { return f.name == "google-generate" })]
+	for _, name := range []string{"parameters", "parametersJsonSchema", "parameters_json_schema"} {
+		_, text := s.post("/v1beta/models/mock:generateContent", `{"contents":[{"parts":[{"text":"use the tool"}]}],
+			"tools":[{"functionDeclarations":[{"name":"weather","`+name+`":`+weatherSchema+`}]}]}`)
+		if got := google.read(parse(t, text)); got.tool != "weather" || got.arguments != weatherArguments {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
 }
 
 func TestNoToolIsCalledUnasked(t *testing.T) {
