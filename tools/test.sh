@@ -122,4 +122,4 @@ case $missing in *"compiler is missing"*) race= ;; esac
 export CGO_ENABLED="${race:+1}"
 export CGO_ENABLED="${CGO_ENABLED:-0}"
 # shellcheck disable=SC2086 # an empty race is no argument
-exec "$GOTESTSUM" --format standard-quiet -- $race "$@"
+exec "$GOTESTSUM" --format standard-quiet -- $race -timeout 25m "$@"
