@@ -236,20 +236,16 @@ func TestWhatNeverAnswersIsA502Or504(t *testing.T) {
 		reason   string
 		message  string
 	}{
-		"connection refused":          {refused, short, chatRequest, 502, "connect_error", `cannot reach upstream "up": connection refused`},
-		"a name that nobody has":      {"http://nobody.invalid", short, chatRequest, 502, "connect_error", `cannot reach upstream "up": name "nobody.invalid" does not resolve`},
-		"plain HTTP where TLS is due": {"https" + strings.TrimPrefix(silent, "http"), accounts.Timeouts{}, chatRequest, 502, "connect_error", `cannot reach upstream "up": no connection in time (timeouts.connect)`},
-		"no answer":                   {silent, short, `{"model":"m"}`, 504, "header_timeout", `upstream "up" sent nothing for 100ms (timeouts.response_header)`},
-		"a hang-up":                   {hangsUp, short, chatRequest, 502, "upstream_error", `upstream "up" closed the connection before it answered`},
-		"no first token":              {headOnly, short, chatRequest, 200, "first_token_timeout", "first_token_timeout"},
-		"pings, but no first token":   {pings, short, chatRequest, 200, "first_token_timeout", "first_token_timeout"},
-		"a stall in the middle":       {stalls, short, chatRequest, 200, "idle_timeout", "idle_timeout"},
-		"more than its total":         {stalls, total, chatRequest, 200, "total_timeout", "total_timeout"},
+		"connection refused":        {refused, short, chatRequest, 502, "connect_error", `cannot reach upstream "up": connection refused`},
+		"a name that nobody has":    {"http://nobody.invalid", short, chatRequest, 502, "connect_error", `cannot reach upstream "up": name "nobody.invalid" does not resolve`},
+		"no answer":                 {silent, short, `{"model":"m"}`, 504, "header_timeout", `upstream "up" sent nothing for 100ms (timeouts.response_header)`},
+		"a hang-up":                 {hangsUp, short, chatRequest, 502, "upstream_error", `upstream "up" closed the connection before it answered`},
+		"no first token":            {headOnly, short, chatRequest, 200, "first_token_timeout", "first_token_timeout"},
+		"pings, but no first token": {pings, short, chatRequest, 200, "first_token_timeout", "first_token_timeout"},
+		"a stall in the middle":     {stalls, short, chatRequest, 200, "idle_timeout", "idle_timeout"},
+		"more than its total":       {stalls, total, chatRequest, 200, "total_timeout", "total_timeout"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if strings.HasPrefix(c.url, "https") {
-				t.Skip("waits for the TLS timeout; covered by TestTLSProblemsAreNamed")
-			}
 			g := newGateway(t, c.url, func(s *setup) { s.config.Upstreams[0].Timeouts = c.timeouts })
 			response, body, err := g.do(g.post("/v1/chat/completions", c.request))
 			if response.StatusCode != c.status || !strings.Contains(string(body), strings.ReplaceAll(c.message, `"`, `\"`)) {
