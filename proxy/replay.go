@@ -37,9 +37,12 @@ func (a *attempt) watch(connected func()) (*httptrace.ClientTrace, func() bool) 
 			}
 		},
 		WroteRequest: func(httptrace.WroteRequestInfo) { a.wrote() },
-		Got1xxResponse: func(int, textproto.MIMEHeader) error {
+		Got1xxResponse: func(status int, header textproto.MIMEHeader) error {
 			if a.informed++; a.informed > maxInformational {
 				return errInformational
+			}
+			if a.inform != nil && status != http.StatusContinue && status != http.StatusSwitchingProtocols {
+				a.inform(status, http.Header(header))
 			}
 			return nil
 		},
@@ -54,6 +57,10 @@ func (a *attempt) watch(connected func()) (*httptrace.ClientTrace, func() bool) 
 // can have the body again only while nothing of it has been written, and a
 // request without one that is not safe gets an empty one to be asked for.
 func (a *attempt) setBody(r *http.Request, sent func() bool) {
+	if a.stream != nil {
+		r.Body = io.NopCloser(a.stream) // read once, and so never sent again
+		return
+	}
 	if len(a.body) == 0 && safe(a.method) {
 		return
 	}
@@ -68,6 +75,13 @@ func (a *attempt) setBody(r *http.Request, sent func() bool) {
 		a.lent.Add(1)
 		return io.NopCloser(bytes.NewReader(a.body)), nil
 	}
+}
+
+func (a *attempt) contentLength() int64 {
+	if a.stream != nil {
+		return a.length
+	}
+	return int64(len(a.body))
 }
 
 // wrote is called when the transport has written the request, or given up on

@@ -24,10 +24,14 @@ import (
 // attempt is one request to an upstream. What the caller fills in stands
 // first; the transport fills in the rest.
 type attempt struct {
-	method string
-	url    *url.URL
-	header http.Header
-	body   []byte
+	method  string
+	url     *url.URL
+	header  http.Header
+	body    []byte
+	stream  io.Reader                            // the body, where it is passed on as it comes; body is empty then
+	length  int64                                // of stream; -1: not known
+	upgrade bool                                 // a change of protocol is asked for: header says which
+	inform  func(status int, header http.Header) // told of every 1xx answer but 100 and 101 while do waits; may be nil
 
 	dispatched int           // times the request was given to a connection
 	reused     bool          // the last of these had been used before
@@ -46,6 +50,10 @@ type answer struct {
 	body    io.ReadCloser
 	length  int64 // -1: not announced
 	framed  bool  // the end of the body is marked: a bare end of the connection is an error
+
+	// upgraded is the connection after a 101, beginning with whatever the
+	// upstream sent behind its head; nil for every other answer.
+	upgraded io.ReadWriteCloser
 }
 
 func (a *answer) close() { _ = a.body.Close() }
@@ -151,12 +159,20 @@ func (t *transport) do(ctx context.Context, a *attempt, connected func()) (*answ
 	request := (&http.Request{
 		Method: a.method, URL: a.url, Header: a.header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		ContentLength: int64(len(a.body)),
+		ContentLength: a.contentLength(),
 	}).WithContext(httptrace.WithClientTrace(ctx, trace))
 	a.setBody(request, sent)
 	response, err := t.http.RoundTrip(request) //nolint:bodyclose // the answer has it; see answer.close
 	if err != nil {
 		return nil, err
+	}
+	if response.StatusCode == http.StatusSwitchingProtocols && a.upgrade {
+		conn, ok := response.Body.(io.ReadWriteCloser)
+		if !ok {
+			_ = response.Body.Close()
+			return nil, errStatus
+		}
+		return &answer{status: response.StatusCode, header: response.Header, body: response.Body, upgraded: conn}, nil
 	}
 	if response.StatusCode < http.StatusOK {
 		// A 101 nobody asked for, or a number that is no status: what follows is
