@@ -2,6 +2,7 @@ package admin
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -46,8 +47,8 @@ func modelsCallOf(provider accounts.Provider) modelsCall {
 
 // testClient gives the client of tests: that of the options, or one that goes
 // straight to the upstream.
-func testClient(given *http.Client) *http.Client {
-	dialer := &net.Dialer{Timeout: testLimit, Control: allowed}
+func testClient(given *http.Client, reach rules.Reach) *http.Client {
+	dialer := &net.Dialer{Timeout: testLimit, Control: within(reach)}
 	client := &http.Client{Transport: &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true}}
 	if given != nil {
 		*client = *given
@@ -56,17 +57,16 @@ func testClient(given *http.Client) *http.Client {
 	return client
 }
 
-// allowed refuses to connect to where nothing may be sent, whatever name led
+// within refuses to connect to where nothing may be sent, whatever name led
 // there.
-func allowed(_, address string, _ syscall.RawConn) error {
-	to, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return err
+func within(reach rules.Reach) func(network, address string, _ syscall.RawConn) error {
+	return func(_, address string, _ syscall.RawConn) error {
+		to, err := netip.ParseAddrPort(address)
+		if err != nil {
+			return err
+		}
+		return reach.Address(to.Addr())
 	}
-	if rules.ForbiddenAddress(to.Addr()) {
-		return errors.New("its address is link-local or a cloud's metadata service, which the gateway never calls")
-	}
-	return nil
 }
 
 // testUpstream asks an upstream for its models. What goes wrong on the way is
@@ -177,11 +177,14 @@ func refused(u *accounts.Upstream, status int) string {
 // unreachable says why there was no answer. The error of the client is not
 // shown as it is: it holds the URL, and with it a credential in the query.
 func unreachable(u *accounts.Upstream, err error, took time.Duration) string {
-	var network net.Error
-	if errors.Is(err, context.DeadlineExceeded) || errors.As(err, &network) && network.Timeout() {
+	why := rules.WhyUnreachable(err, time.Now())
+	switch {
+	case why == "" && rules.TookTooLong(err):
 		return fmt.Sprintf("upstream %q did not answer within %s", u.Name, took.Round(10*time.Millisecond))
+	case errors.Is(err, http.ErrSchemeMismatch): // http.Client's word for plain HTTP where TLS was expected
+		why = "TLS: it does not speak TLS"
 	}
-	return fmt.Sprintf("cannot reach upstream %q: %s", u.Name, connectProblem(err))
+	return fmt.Sprintf("cannot reach upstream %q: %s", u.Name, cmp.Or(why, "it did not answer with HTTP"))
 }
 
 // countModels counts what a list of models has: "data" with OpenAI and

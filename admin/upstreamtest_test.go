@@ -126,7 +126,7 @@ func TestAnUnknownCertificateIsNamed(t *testing.T) {
 	g.upstreamAt(t, "up", server.URL)
 	test, err := g.TestUpstream(t.Context(), "up")
 	must(t, err)
-	if want := `cannot reach upstream "up": TLS: certificate signed by an unknown authority`; test.Error != want {
+	if want := `cannot reach upstream "up": TLS: certificate is signed by an unknown authority`; test.Error != want {
 		t.Errorf("test says %q, want %q", test.Error, want)
 	}
 	plain := onLoopback(t, http.NotFoundHandler())

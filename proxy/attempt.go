@@ -181,7 +181,7 @@ func (x *exchange) attemptFailed(out *attempt, err error) *failure {
 	}
 	name := x.target.publicName()
 	if out.dispatched == 0 {
-		return unreachable(name, whyUnreachable(err), err)
+		return neverReached(name, err)
 	}
 	return upstreamReset(name, err)
 }

@@ -34,6 +34,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/llmgw/llmgw/accounts"
+	"github.com/llmgw/llmgw/rules"
 )
 
 // Source knows who a key belongs to.
@@ -66,6 +67,10 @@ type Options struct {
 	// Local maps "host:port" of an upstream URL to the address where this
 	// process itself serves it.
 	Local map[string]string
+
+	// Reach is how far requests may go: checked for the resolved address of every
+	// connection but those that Local names.
+	Reach rules.Reach
 }
 
 // DefaultTimeouts bound the phases of an attempt where nobody says otherwise.
@@ -83,6 +88,7 @@ func DefaultTimeouts() accounts.Timeouts {
 // that it wants.
 type Proxy struct {
 	options  Options
+	dial     dial
 	snapshot atomic.Pointer[snapshot]
 	reloads  reloads
 	flights  flights
@@ -101,6 +107,7 @@ func New(o Options) (*Proxy, error) {
 	o.fillIn()
 	p := &Proxy{
 		options: o,
+		dial:    dialer(o.Local, o.Reach),
 		budget:  budget{limit: o.BodyBudget},
 		sweep:   make(chan struct{}),
 		swept:   make(chan struct{}),

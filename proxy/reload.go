@@ -46,7 +46,7 @@ func (r *reloads) transportFor(p *Proxy, u *accounts.Upstream) *transport {
 	if r.transports == nil {
 		r.transports = map[string]*transport{}
 	}
-	t := newTransport(u, p.options.Local)
+	t := newTransport(u, p.dial)
 	r.transports[key] = t
 	return t
 }

@@ -116,8 +116,9 @@
 //
 // Destinations. Link-local addresses and cloud metadata are refused by address
 // and by name, as are hosts that end in a number without being an IPv4 address,
-// which some resolvers read as one. The address that a name leads to is to be
-// checked at every dial, with ForbiddenAddress.
+// which some resolvers read as one. Where the server says private_targets: deny,
+// a target that is loopback, private or otherwise not public is refused too; see
+// Reach. The address that a name leads to is to be checked at every dial.
 //
 // Rules that continue. They cover no later rule, and are asked only as far as the
 // rule that decides.
