@@ -27,24 +27,6 @@ const (
 	maxModelsText = 8 << 20
 )
 
-// modelsCall is how a provider lists its models.
-type modelsCall struct {
-	path, query string
-	header      map[string]string
-}
-
-func modelsCallOf(provider accounts.Provider) modelsCall {
-	switch provider {
-	case accounts.ProviderAnthropic:
-		return modelsCall{path: "/v1/models", query: "limit=1000", header: map[string]string{"Anthropic-Version": "2023-06-01"}}
-	case accounts.ProviderGemini:
-		return modelsCall{path: "/v1beta/models", query: "pageSize=1000"}
-	case accounts.ProviderAzure:
-		return modelsCall{path: "/openai/v1/models"}
-	}
-	return modelsCall{path: "/v1/models"}
-}
-
 // testClient gives the client of tests: that of the options, or one that goes
 // straight to the upstream.
 func testClient(given *http.Client, reach rules.Reach) *http.Client {
@@ -85,12 +67,12 @@ func (s *Server) testUpstream(ctx context.Context, in *named) (api.UpstreamTest,
 func (s *Server) tryUpstream(ctx context.Context, u *accounts.Upstream) api.UpstreamTest {
 	ctx, cancel := context.WithTimeout(ctx, testLimit)
 	defer cancel()
-	how := modelsCallOf(u.Provider)
 	base, err := url.Parse(u.URL)
 	if err != nil {
 		return api.UpstreamTest{Error: fmt.Sprintf("upstream %q has an address that is no URL", u.Name)}
 	}
-	target := rules.JoinURL(base, how.path, how.query)
+	list, lists := u.Provider.ModelList()
+	target := rules.JoinURL(base, list.Path, list.Query)
 	test := api.UpstreamTest{Method: http.MethodGet, URL: target.String()}
 
 	secret, problem := s.testSecret(ctx, u)
@@ -98,12 +80,16 @@ func (s *Server) tryUpstream(ctx context.Context, u *accounts.Upstream) api.Upst
 		test.Error = problem
 		return test
 	}
+	if !lists {
+		test.Error = string(u.Provider) + " lists its models elsewhere, which this test does not ask; send a request: llmgw chat --model MODEL hello"
+		return test
+	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)
 	if err != nil {
 		test.Error = fmt.Sprintf("upstream %q has an address that no request can be sent to", u.Name)
 		return test
 	}
-	for name, value := range how.header {
+	for name, value := range list.Header {
 		request.Header.Set(name, value)
 	}
 	request.URL.RawQuery = u.Authorize(request.Header, request.URL.RawQuery, secret)

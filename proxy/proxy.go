@@ -11,7 +11,8 @@
 //  7. stream.go        the answer copied and flushed; observe*.go looks on at the bytes
 //  8. accesslog.go     one line, and metrics.go, when it has ended, for exactly one reason
 //
-// Beside that way: failure.go writes the gateway's own errors in the caller's
+// Beside that way: models*.go answers which models there are, asking the
+// upstreams and the rules, failure.go writes the gateway's own errors in the caller's
 // wire format, watch.go bounds every phase, flights.go knows what is under way,
 // snapshot.go and reload.go hold the configuration, server.go and drain.go the
 // listener and its end.
@@ -94,6 +95,7 @@ type Proxy struct {
 	flights  flights
 	budget   budget
 	metrics  *metrics
+	lists    *modelLists
 	draining atomic.Bool
 	sweep    chan struct{} // closed by Close
 	swept    chan struct{} // closed when the sweeper has ended
@@ -112,7 +114,7 @@ func New(o Options) (*Proxy, error) {
 		sweep:   make(chan struct{}),
 		swept:   make(chan struct{}),
 	}
-	p.metrics = newMetrics(p)
+	p.metrics, p.lists = newMetrics(p), newModelLists(p)
 	go p.sweepFlights()
 	return p, nil
 }
@@ -138,6 +140,7 @@ func (o *Options) fillIn() {
 func (p *Proxy) Close() {
 	close(p.sweep)
 	<-p.swept
+	p.lists.close()
 	p.closeTransports()
 }
 
