@@ -96,6 +96,7 @@ func TestAFailedTestSaysWhatToDo(t *testing.T) {
 		{"the name does not resolve", api.NewUpstream{Provider: "openai", Credential: secret, URL: "http://nowhere.invalid"}, nil, 0, `name "nowhere.invalid" does not resolve`},
 		{"there is no credential", api.NewUpstream{Provider: "openai"}, status(200), 0, `upstream "up" has no credential; set one: llmgw upstreams credential set up`},
 		{"the credential cannot be read", api.NewUpstream{Provider: "openai", Credential: &api.NewCredential{Reference: "env:NOT_SET"}}, status(200), 0, "env:NOT_SET"},
+		{"bedrock lists its models elsewhere", api.NewUpstream{Provider: "bedrock", Auth: "bearer", Credential: secret}, status(200), 0, "bedrock lists its models elsewhere"},
 		{"bedrock is not tested this way", api.NewUpstream{Provider: "bedrock", Credential: secret}, status(200), 0, "llmgw chat"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

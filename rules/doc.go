@@ -60,6 +60,11 @@
 // Models. In a pattern only * is special, and the characters of other pattern
 // languages (? [ ] { } \) are refused rather than taken as they stand.
 //
+// Which models there are (GET and HEAD of /v1/models and /v1beta/models, and of
+// one model below them) the gateway answers by itself, from these rules: no rule
+// sees such a request. Below another prefix, and with other methods, they are
+// requests like any other.
+//
 // Callers. Patterns of key and user are as those of models without !, and take
 // nobody where there is no key or user. A tag is looked up in the key's tags,
 // and in its user's where the key has none of that name. source compares IPv4
