@@ -203,6 +203,11 @@ func modelNotFound(name string) *failure {
 		message: fmt.Sprintf("there is no model %q that your key can use. Models you can use: GET %s", loggable(name), rules.ModelsPath)}
 }
 
+func tooManyLists() *failure {
+	return &failure{status: http.StatusServiceUnavailable, code: codeOverBudget, retryAfter: time.Second,
+		message: "the gateway is finding out for too many callers which models there are; try again"}
+}
+
 func badPage(parameter string) *failure {
 	return &failure{status: http.StatusBadRequest, code: codeBadPage, noRetry: true,
 		message: fmt.Sprintf("the query parameter %q is no number of models", parameter)}

@@ -58,7 +58,10 @@ func (x *exchange) answerModels(asked rules.ModelsQuestion) *failure {
 	if f != nil {
 		return f
 	}
-	models := x.offered(as)
+	models, f := x.offered(as)
+	if f != nil {
+		return f
+	}
 	if !asked.One {
 		x.answerJSON(page.of(models))
 		return nil

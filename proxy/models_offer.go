@@ -20,6 +20,8 @@ const (
 	listPatience  = 2 * time.Second // a caller waits no longer for upstreams; asking them goes on
 	offerKept     = 5 * time.Second
 	maxOffersKept = 128
+	offersAtOnce  = 2               // thousands of names under thousands of rules take a core for tens of milliseconds
+	turnPatience  = 2 * time.Second // how long a caller waits for its turn
 )
 
 // call is a request that a model could be asked for with.
@@ -60,17 +62,27 @@ func calls() []call {
 // offered gives the models that the caller may use, sorted by id: those that
 // some rule would send somewhere for this very caller. Names are what operators
 // wrote down and what upstreams list.
-func (x *exchange) offered(as dialect) []*model {
+func (x *exchange) offered(as dialect) ([]*model, *failure) {
 	x.p.lists.ask(x.ctx, x.snap.lists)
-	key := offerKey{dialect: as, key: x.who.KeyID, seq: x.who.Seq, lists: x.p.lists.changes.Load(), request: x.snap.offers.sum(&x.request)}
-	now := time.Now()
-	if models, ok := x.snap.offers.find(key, now); ok {
-		return models
+	known := x.snap.offers
+	key := offerKey{dialect: as, key: x.who.KeyID, seq: x.who.Seq, lists: x.p.lists.changes.Load(), request: known.sum(&x.request)}
+	if models, ok := known.find(key, time.Now()); ok {
+		return models, nil
+	}
+	if !known.take(x.ctx) {
+		if endedBy(x.ctx) == endClientGone {
+			return nil, clientGone()
+		}
+		return nil, tooManyLists()
+	}
+	defer known.leave()
+	if models, ok := known.find(key, time.Now()); ok { // found out while this one waited
+		return models, nil
 	}
 	o := offering{snap: x.snap, as: as, request: x.request, calls: calls(), at: map[string]int{}}
 	o.collect()
-	x.snap.offers.keep(key, o.models, now)
-	return o.models
+	known.keep(key, o.models, time.Now())
+	return o.models, nil
 }
 
 // offering finds out what is offered to one caller.
@@ -179,6 +191,7 @@ func (o *offering) sent(read rules.PathRead, from *target) bool {
 // again and again, and there may be thousands of names.
 type offers struct {
 	seed  maphash.Seed
+	turns chan struct{} // one for each who finds out at the same time
 	mu    sync.Mutex
 	found map[offerKey]offer
 }
@@ -197,7 +210,29 @@ type offer struct {
 	until  time.Time
 }
 
-func newOffers() *offers { return &offers{seed: maphash.MakeSeed(), found: map[offerKey]offer{}} }
+func newOffers() *offers {
+	return &offers{seed: maphash.MakeSeed(), turns: make(chan struct{}, offersAtOnce), found: map[offerKey]offer{}}
+}
+
+// take waits for the caller's turn; it has one until leave. It is false where
+// too many wait, or the caller has left.
+func (o *offers) take(ctx context.Context) bool {
+	select {
+	case o.turns <- struct{}{}:
+		return true
+	default:
+	}
+	ctx, cancel := context.WithTimeout(ctx, turnPatience)
+	defer cancel()
+	select {
+	case o.turns <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (o *offers) leave() { <-o.turns }
 
 // sum is of everything about a request that rules may match and that its key
 // does not tell. The order of headers means nothing.

@@ -515,3 +515,39 @@ func TestOffersAreKeptForNoLongerThanTheyMayBe(t *testing.T) {
 		}
 	}
 }
+
+func TestFewFindOutAtATimeAndTheOthersWaitTheirTurn(t *testing.T) {
+	g := newGateway(t, "http://127.0.0.1:9", func(s *setup) { s.config.Upstreams[0].Models = []string{"m"} })
+	turns := g.proxy.snapshot.Load().offers
+	for range offersAtOnce {
+		if !turns.take(t.Context()) {
+			t.Fatal("no turn, and nobody there")
+		}
+	}
+	response, body, _ := g.do(g.ask("/v1/models"))
+	if response.StatusCode != 503 || response.Header.Get("Retry-After") == "" || response.Header.Get("X-Llmgw-Error") != codeOverBudget {
+		t.Errorf("while all are taken: %d %s", response.StatusCode, body)
+	}
+	waiting, r := make(chan int), g.ask("/v1/models")
+	go func() {
+		response, err := http.DefaultTransport.RoundTrip(r)
+		if err != nil {
+			close(waiting)
+			return
+		}
+		_ = response.Body.Close()
+		waiting <- response.StatusCode
+	}()
+	for deadline := time.Now().Add(patience); g.proxy.flights.count.Load() == 0; {
+		if time.Now().After(deadline) {
+			t.Fatal("nobody waits")
+		}
+		runtime.Gosched()
+	}
+	turns.leave()
+	if got := waitFor(t, waiting); got != 200 {
+		t.Errorf("after its turn came: %d", got)
+	}
+	turns.leave()
+	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+}
