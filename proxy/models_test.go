@@ -82,6 +82,14 @@ func provided(name, url string, p accounts.Provider) accounts.Upstream {
 	return u
 }
 
+// newLister is a gateway that waits for its upstreams' lists as long as a test
+// does: how fast a busy machine is makes no difference then.
+func newLister(t *testing.T, change func(*setup)) *gateway {
+	g := newGateway(t, "", change)
+	g.proxy.lists.patience = patience
+	return g
+}
+
 func rule(name, upstream string, models ...string) rules.Rule {
 	return rules.Rule{Name: name, Match: rules.Match{Model: models}, Action: rules.Action{Upstream: upstream}}
 }
@@ -113,7 +121,7 @@ func everyProvider(t *testing.T) (g *gateway, ups map[string]*wireUpstream) {
 	theirs.Match.Key = []string{"somebody"}
 	tiered := rule("tiered", "groq", "openai/*")
 	tiered.Match.Header = map[string]rules.Text{"x-tier": {Equals: "paid"}}
-	g = newGateway(t, "", of([]accounts.Upstream{
+	g = newLister(t, of([]accounts.Upstream{
 		provided("openai", ups["openai"].url, accounts.ProviderOpenAI), provided("anthropic", ups["anthropic"].url, accounts.ProviderAnthropic),
 		provided("gemini", ups["gemini"].url, accounts.ProviderGemini), provided("groq", ups["groq"].url+"/openai/v1", accounts.ProviderOpenAI),
 		provided("bedrock", "https://bedrock.invalid", accounts.ProviderBedrock),
@@ -288,7 +296,7 @@ func held(t *testing.T) (up *wireUpstream, goOn func()) {
 
 func TestASlowUpstreamHoldsNobodyForLongAndIsHeardLater(t *testing.T) {
 	up, goOn := held(t)
-	g := newGateway(t, "", of([]accounts.Upstream{provided("slow", up.url, accounts.ProviderOpenAI)}, rule("r", "slow", "early", "l*")))
+	g := newLister(t, of([]accounts.Upstream{provided("slow", up.url, accounts.ProviderOpenAI)}, rule("r", "slow", "early", "l*")))
 	g.proxy.lists.patience = 50 * time.Millisecond
 	began := time.Now()
 	if got := g.models("/v1/models"); got != "early" {
@@ -317,7 +325,7 @@ func TestAnUpstreamIsAskedOnceForManyCallersAndOnNoOtherRequestsWay(t *testing.T
 	})
 	configured := provided("mine", mine.url, accounts.ProviderOpenAI)
 	configured.Models = []string{"m"} // and so it is not asked
-	g := newGateway(t, "", of([]accounts.Upstream{provided("slow", up.url, accounts.ProviderOpenAI), configured}, rule("r", "slow", "l*"), rule("m", "mine", "*")))
+	g := newLister(t, of([]accounts.Upstream{provided("slow", up.url, accounts.ProviderOpenAI), configured}, rule("r", "slow", "l*"), rule("m", "mine", "*")))
 	var asking sync.WaitGroup
 	requests := make([]*http.Request, 20)
 	for i := range requests {
@@ -382,7 +390,7 @@ func TestAListThatCannotBeHadIsToldAndNotAskedForAgainAtOnce(t *testing.T) {
 				say(conn, c.answer)
 				return false
 			})
-			g := newGateway(t, "", of([]accounts.Upstream{provided("up", up.url, accounts.ProviderOpenAI)}, rule("r", "up", "m", "*")))
+			g := newLister(t, of([]accounts.Upstream{provided("up", up.url, accounts.ProviderOpenAI)}, rule("r", "up", "m", "*")))
 			asked := func() int { return strings.Count(up.arrived(), "GET /v1/models") }
 			for range 2 {
 				if got := g.models("/v1/models"); got != "m" {
@@ -422,7 +430,7 @@ func TestAListThatCannotBeHadIsToldAndNotAskedForAgainAtOnce(t *testing.T) {
 func TestAListThatWasHadOutlivesAReloadAndAFailure(t *testing.T) {
 	answers := map[string]string{"/v1/models": `{"data":[{"id":"listed"}]}`}
 	up := listing(t, answers)
-	g := newGateway(t, "", of([]accounts.Upstream{provided("up", up.url, accounts.ProviderOpenAI)}, rule("r", "up", "m", "l*")))
+	g := newLister(t, of([]accounts.Upstream{provided("up", up.url, accounts.ProviderOpenAI)}, rule("r", "up", "m", "l*")))
 	if got := g.models("/v1/models"); got != "listed m" {
 		t.Fatalf("listed: %s", got)
 	}
@@ -451,7 +459,7 @@ func TestAListThatWasHadOutlivesAReloadAndAFailure(t *testing.T) {
 func TestAskingForModelsEndsWithTheProxyAndStaysWithinItsReach(t *testing.T) {
 	up, _ := held(t)
 	at := of([]accounts.Upstream{provided("slow", up.url, accounts.ProviderOpenAI)}, rule("r", "slow", "early", "l*"))
-	denying := newGateway(t, "", at, deny)
+	denying := newLister(t, func(s *setup) { at(s); deny(s) })
 	if got := denying.models("/v1/models"); got != "early" {
 		t.Errorf("listed: %s", got)
 	}
@@ -478,7 +486,7 @@ func TestNoMoreNamesAreTriedThanThereIsABoundFor(t *testing.T) {
 	}
 	list.WriteString(`{"id":"m"}]}`)
 	up := listing(t, map[string]string{"/v1/models": list.String()})
-	g := newGateway(t, "", of([]accounts.Upstream{provided("up", up.url, accounts.ProviderOpenAI)}, rule("r", "up", "exact", "m*")))
+	g := newLister(t, of([]accounts.Upstream{provided("up", up.url, accounts.ProviderOpenAI)}, rule("r", "up", "exact", "m*")))
 	began := time.Now()
 	got := strings.Fields(g.models("/v1/models"))
 	t.Logf("%d names in %s", len(got), time.Since(began))
