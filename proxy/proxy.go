@@ -9,7 +9,8 @@
 //  5. decide.go        rules.Decide, and what the caller hears when nothing takes the request
 //  6. attempt.go       one try at an upstream; outbound.go makes its request, transport.go carries it
 //  7. stream.go        the answer copied and flushed; observe*.go looks on at the bytes
-//  8. accesslog.go     one line, and metrics.go, when it has ended, for exactly one reason
+//  8. accesslog.go     one line, and metrics.go, when it has ended, for exactly one reason;
+//     trace.go the spans, bodylog.go the bodies, where either is on
 //
 // Beside that way: failure.go writes the gateway's own errors in the caller's
 // wire format, watch.go bounds every phase, flights.go knows what is under way,
@@ -25,6 +26,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/netip"
 	"sync/atomic"
@@ -59,6 +61,9 @@ type Options struct {
 	WriteStall time.Duration     // a client that takes nothing for so long is cut; 30 s
 	ReadStall  time.Duration     // a client that sends nothing of its body for so long is cut; 30 s
 
+	Tracing *Tracing  // makes spans of exchanges; nil: off, and trace headers pass as they came
+	BodyLog io.Writer // takes the lines of the body log, one with each Write, from one goroutine; nil: off
+
 	// TrustedProxies are believed about whom they forward for
 	// (X-Forwarded-For); rules that match a source see that address then.
 	TrustedProxies []netip.Prefix
@@ -88,6 +93,7 @@ type Proxy struct {
 	flights  flights
 	budget   budget
 	metrics  *metrics
+	bodyLog  *bodyLog // nil: none is kept
 	draining atomic.Bool
 	sweep    chan struct{} // closed by Close
 	swept    chan struct{} // closed when the sweeper has ended
@@ -104,6 +110,7 @@ func New(o Options) (*Proxy, error) {
 		budget:  budget{limit: o.BodyBudget},
 		sweep:   make(chan struct{}),
 		swept:   make(chan struct{}),
+		bodyLog: newBodyLog(o.BodyLog, o.Log),
 	}
 	p.metrics = newMetrics(p)
 	go p.sweepFlights()
@@ -131,6 +138,7 @@ func (o *Options) fillIn() {
 func (p *Proxy) Close() {
 	close(p.sweep)
 	<-p.swept
+	p.bodyLog.close()
 	p.closeTransports()
 }
 

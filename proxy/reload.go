@@ -15,6 +15,7 @@ type reloads struct {
 	transports map[string]*transport
 	used       map[string]bool // transports that the snapshot in the making needs
 	traffic    map[string]*traffic
+	unkept     bool // rules ask for a body log that is not kept
 }
 
 // Reload makes a configuration the one in force: compile, read the credentials,
@@ -32,6 +33,7 @@ func (p *Proxy) Reload(ctx context.Context, c rules.Config) error {
 	p.snapshot.Store(s)
 	p.reloads.retire()
 	p.metrics.upstreams(s)
+	p.warnOfBodies(set)
 	return nil
 }
 
