@@ -13,9 +13,9 @@
 //     trace.go the spans, bodylog.go the bodies, where either is on
 //
 // Beside that way: failure.go writes the gateway's own errors in the caller's
-// wire format, watch.go bounds every phase, flights.go knows what is under way,
-// snapshot.go and reload.go hold the configuration, server.go and drain.go the
-// listener and its end.
+// wire format and errorline.go tells why in the log, watch.go bounds every phase,
+// flights.go knows what is under way, snapshot.go and reload.go hold the
+// configuration, server.go the listener and its end.
 //
 // A failure at any step is a value that goes up to ServeHTTP, the only place
 // that writes one. The package asks no store on the way of a request but the

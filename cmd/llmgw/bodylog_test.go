@@ -33,7 +33,7 @@ func TestTheBodyLogBeginsANewFileWhenItIsFull(t *testing.T) {
 
 func TestTheBodyLogIsAddedToAndItsOwnersAlone(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "bodies.jsonl")
-	if err := os.WriteFile(path, []byte("old\n"), 0o644); err != nil { //nolint:gosec // the rights that are to be taken away
+	if err := os.WriteFile(path, []byte("old\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	b, err := openBodyFile(path, 100)
