@@ -86,6 +86,7 @@ func (e *explainer) explain(ctx context.Context) {
 	if d.Rule != nil {
 		e.answer.Rule = d.Rule.Name
 	}
+	e.answer.BodyLog = d.LogBody
 	for _, limit := range d.Limits {
 		e.answer.Limits = append(e.answer.Limits, limit.String())
 	}

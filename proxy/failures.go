@@ -30,6 +30,7 @@ const (
 	codeUpstreamUnreachable = "upstream_unreachable"
 	codeUpstreamReset       = "upstream_reset"
 	codeUpstreamTimeout     = "upstream_timeout"
+	codeUpstreamStatus      = "upstream_status" // in the log only: an answer that another attempt made up for
 	codeStreamCut           = "upstream_stream_cut"
 	codeStoreUnavailable    = "store_unavailable"
 	codeNotReady            = "not_ready"

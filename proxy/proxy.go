@@ -9,13 +9,14 @@
 //  5. decide.go        rules.Decide, and what the caller hears when nothing takes the request
 //  6. attempt.go       one try at an upstream; outbound.go makes its request, transport.go carries it
 //  7. stream.go        the answer copied and flushed; observe*.go looks on at the bytes
-//  8. accesslog.go     one line, and metrics.go, when it has ended, for exactly one reason
+//  8. accesslog.go     one line, and metrics.go, when it has ended, for exactly one reason;
+//     trace.go the spans, bodylog.go the bodies, where either is on
 //
 // Beside that way: models*.go answers which models there are, asking the
-// upstreams and the rules, failure.go writes the gateway's own errors in the caller's
-// wire format, watch.go bounds every phase, flights.go knows what is under way,
-// snapshot.go and reload.go hold the configuration, server.go and drain.go the
-// listener and its end.
+// upstreams and the rules; failure.go writes the gateway's own errors in the
+// caller's wire format and errorline.go tells why in the log; watch.go bounds
+// every phase, flights.go knows what is under way, snapshot.go and reload.go
+// hold the configuration, server.go the listener and its end.
 //
 // A failure at any step is a value that goes up to ServeHTTP, the only place
 // that writes one. The package asks no store on the way of a request but the
@@ -26,6 +27,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/netip"
 	"sync/atomic"
@@ -60,6 +62,9 @@ type Options struct {
 	Timeouts   accounts.Timeouts // of an upstream that names none; DefaultTimeouts
 	WriteStall time.Duration     // a client that takes nothing for so long is cut; 30 s
 	ReadStall  time.Duration     // a client that sends nothing of its body for so long is cut; 30 s
+
+	Tracing *Tracing  // makes spans of exchanges; nil: off, and trace headers pass as they came
+	BodyLog io.Writer // takes the lines of the body log, one with each Write, from one goroutine; nil: off
 
 	// TrustedProxies are believed about whom they forward for
 	// (X-Forwarded-For); rules that match a source see that address then.
@@ -96,6 +101,7 @@ type Proxy struct {
 	budget   budget
 	metrics  *metrics
 	lists    *modelLists
+	bodyLog  *bodyLog // nil: none is kept
 	draining atomic.Bool
 	sweep    chan struct{} // closed by Close
 	swept    chan struct{} // closed when the sweeper has ended
@@ -113,6 +119,7 @@ func New(o Options) (*Proxy, error) {
 		budget:  budget{limit: o.BodyBudget},
 		sweep:   make(chan struct{}),
 		swept:   make(chan struct{}),
+		bodyLog: newBodyLog(o.BodyLog, o.Log),
 	}
 	p.metrics, p.lists = newMetrics(p), newModelLists(p)
 	go p.sweepFlights()
@@ -141,6 +148,7 @@ func (p *Proxy) Close() {
 	close(p.sweep)
 	<-p.swept
 	p.lists.close()
+	p.bodyLog.close()
 	p.closeTransports()
 }
 

@@ -108,7 +108,7 @@
 //
 // Actions. An entry's path edit comes after the rule's; its model goes before
 // the rule's. Limits are those of all rules with continue that matched and of
-// the deciding one. A path edit's strip_prefix takes whole segments off and leaves other
+// the deciding one; body_log holds where any of these says true. A path edit's strip_prefix takes whole segments off and leaves other
 // paths alone; add_prefix comes next, replace last; set stands alone. What comes
 // out of all edits must be a canonical path, or the request is refused. So is a
 // path that begins with /v1/v1/, a base URL gone wrong, where neither the rule nor

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -51,6 +52,8 @@ type node struct {
 	store    *store.Store
 	vault    accounts.Vault
 	local    map[string]string // see proxy.Options.Local
+	tracing  *proxy.Tracing    // nil: off
+	bodyLog  io.Writer         // nil: off
 	proxy    *proxy.Proxy
 	server   *proxy.Server
 	registry *prometheus.Registry
@@ -82,7 +85,7 @@ func (a *app) serve(ctx context.Context) (err error) {
 
 	// The proxy listener is last: once it accepts, everything else answers.
 	for _, step := range []func(context.Context) error{
-		n.openLog, n.openData, n.openSecretKey, n.openStore, n.firstConfig, n.startMock, n.openProxy,
+		n.openLog, n.openTracing, n.openBodyLog, n.openData, n.openSecretKey, n.openStore, n.firstConfig, n.startMock, n.openProxy,
 		n.startSocket, n.startAdmin, n.startMetrics, n.startProxy, n.announce,
 	} {
 		if err := step(n.ctx); err != nil {
@@ -193,6 +196,7 @@ func (n *node) openProxy(ctx context.Context) error {
 	p, err := proxy.New(proxy.Options{
 		Source: n.store, Issuer: n.store.Issuer, Vault: n.vault, Log: n.log, Node: nodeName(),
 		MaxBody: n.settings.bytes("max-body"), TrustedProxies: trusted, Local: n.local, Reach: n.reach(),
+		Tracing: n.tracing, BodyLog: n.bodyLog,
 	})
 	if err != nil {
 		return err
