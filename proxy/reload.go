@@ -17,7 +17,7 @@ type reloads struct {
 	traffic    map[string]*traffic
 	lists      map[string]*modelList
 	nextLists  map[string]*modelList // of the snapshot in the making
-	unkept     bool // rules ask for a body log that is not kept
+	unkept     bool                  // rules ask for a body log that is not kept
 }
 
 // Reload makes a configuration the one in force: compile, read the credentials,
