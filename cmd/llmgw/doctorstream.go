@@ -134,10 +134,10 @@ func (d *doctor) silence(ctx context.Context, p *prober) {
 	case lasted == 0 && err != nil:
 		d.say(check, stateProblem, err.Error(), "")
 	case err != nil:
-		d.say(check, stateProblem, fmt.Sprintf("cut after %.0f s of silence", lasted.Seconds()),
+		d.say(check, stateProblem, fmt.Sprintf("cut after %s of silence", seconds(lasted)),
 			"models think for longer than that. nginx: proxy_read_timeout 600s;")
 	default:
-		d.ok(check, "%s of silence did not end it", d.flags.idle)
+		d.ok(check, "%s of silence did not end it", seconds(d.flags.idle))
 	}
 }
 
