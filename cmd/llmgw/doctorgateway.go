@@ -3,8 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-
-	"golang.org/x/sync/errgroup"
+	"sync"
 
 	"github.com/llmgw/llmgw/admin/api"
 )
@@ -14,12 +13,12 @@ const testsAtOnce = 4
 
 // reached looks at the running gateway, on its socket and on the port of its
 // clients.
-func (d *doctor) reached(ctx context.Context) error {
+func (d *doctor) reached(ctx context.Context) {
 	const check = "gateway"
 	if d.away != nil {
 		f := explain(d.away)
 		d.say(check, stateProblem, f.message, f.hint)
-		return nil
+		return
 	}
 	state, text, hint := stateOK, d.status.Proxy, ""
 	switch problem := d.answers(ctx); {
@@ -34,7 +33,6 @@ func (d *doctor) reached(ctx context.Context) error {
 		text += " ready, same version"
 	}
 	d.say(check, state, text, hint)
-	return nil
 }
 
 // answers asks the port of the clients, as a load balancer would.
@@ -44,7 +42,7 @@ func (d *doctor) answers(ctx context.Context) error {
 	return askProbe(ctx, d.settings, d.status.Proxy+probe(false))
 }
 
-func (d *doctor) store(context.Context) error {
+func (d *doctor) store(context.Context) {
 	switch s := d.status.Store; {
 	case d.away != nil:
 		d.skip("store", "seen through a running gateway only")
@@ -53,40 +51,37 @@ func (d *doctor) store(context.Context) error {
 	default:
 		d.ok("store", "%s", storeLine(s))
 	}
-	return nil
 }
 
 // upstreams has the gateway test every upstream, several at a time.
-func (d *doctor) upstreams(ctx context.Context) error {
+func (d *doctor) upstreams(ctx context.Context) {
 	if d.away != nil {
 		d.skip("upstreams", "tested by a running gateway only")
-		return nil
+		return
 	}
 	upstreams, err := d.gateway.Upstreams(ctx)
 	if err != nil {
 		d.failed("upstreams", err)
-		return nil
+		return
 	}
 	if len(upstreams) == 0 {
 		d.say("upstreams", stateWarning, "none yet", "make one: llmgw upstreams create NAME --provider PROVIDER")
-		return nil
+		return
 	}
 	found := make([]finding, len(upstreams))
-	var tests errgroup.Group
-	tests.SetLimit(testsAtOnce)
+	var tests sync.WaitGroup
+	turns := make(chan struct{}, testsAtOnce)
 	for i, u := range upstreams {
-		tests.Go(func() error {
+		turns <- struct{}{}
+		tests.Go(func() {
 			found[i] = d.upstream(ctx, u)
-			return nil
+			<-turns
 		})
 	}
-	if err := tests.Wait(); err != nil {
-		return err
-	}
+	tests.Wait()
 	for _, f := range found {
 		d.say(f.Check, f.State, f.Text, f.Hint)
 	}
-	return nil
 }
 
 func (d *doctor) upstream(ctx context.Context, u api.Upstream) finding {

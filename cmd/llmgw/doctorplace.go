@@ -59,22 +59,23 @@ func (d *doctor) dataDir() (string, error) {
 
 // data looks at the data directory: who can look into it, and what is left on
 // its disk.
-func (d *doctor) data(context.Context) error {
+func (d *doctor) data(context.Context) {
 	dir, err := d.dataDir()
 	if err != nil {
-		return err
+		d.failed("data", err)
+		return
 	}
 	stat, err := os.Stat(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		d.ok("data", "%s is not there yet; the first llmgw serve makes it", shortPath(dir))
-		return nil
+		return
 	case err != nil:
 		d.say("data", stateProblem, "cannot look at "+shortPath(dir)+": "+reason(err), "choose another: --data DIR")
-		return nil
+		return
 	case !stat.IsDir():
 		d.say("data", stateProblem, shortPath(dir)+" is not a directory", "choose another: --data DIR")
-		return nil
+		return
 	}
 	state, text, hint := stateOK, fmt.Sprintf("%s %04o", shortPath(dir), stat.Mode().Perm()), ""
 	if free, known := diskFree(dir); known {
@@ -90,7 +91,6 @@ func (d *doctor) data(context.Context) error {
 		state, text, hint = stateWarning, text+"; other users of this machine may look at it", fix
 	}
 	d.say("data", state, text, hint)
-	return nil
 }
 
 // tooOpen gives the command that closes what others may look at, or "".
@@ -109,14 +109,15 @@ func tooOpen(dir string, mode fs.FileMode) string {
 
 // secretKey looks whether the key that seals credentials is there and, where
 // there is a gateway, whether it opens them.
-func (d *doctor) secretKey(ctx context.Context) error {
+func (d *doctor) secretKey(ctx context.Context) {
+	const check = "secret key"
 	dir, err := d.dataDir()
 	if err != nil {
-		return err
+		d.failed(check, err)
+		return
 	}
-	const check = "secret key"
 	key, source, err := d.readSecretKey(dir)
-	text := ""
+	var text string
 	switch {
 	case err == nil:
 		text = "fingerprint " + key.Fingerprint()[:4] + "…"
@@ -125,19 +126,19 @@ func (d *doctor) secretKey(ctx context.Context) error {
 	case errors.Is(err, fs.ErrNotExist) && source == "":
 		if stat, gone := os.Stat(filepath.Join(dir, "llmgw.db")); gone == nil && stat.Size() > 0 {
 			d.say(check, stateProblem, "is missing, and the store is sealed with it", "put "+secretKeyName+" back, or give it: LLMGW_SECRET_KEY")
-			return nil
+			return
 		}
 		d.ok(check, "not there yet; the first llmgw serve makes it")
-		return nil
+		return
 	default:
 		d.say(check, stateProblem, strings.TrimSpace(source+" cannot be used: "+reason(err)), "it is 32 bytes as base64 or hex")
-		return nil
+		return
 	}
 	if d.away != nil {
 		d.ok(check, "%s", text)
-		return nil
+		return
 	}
-	return d.credentials(ctx, check, text)
+	d.credentials(ctx, check, text)
 }
 
 // readSecretKey reads the key from where serve would, and makes none. source
@@ -161,11 +162,11 @@ func (d *doctor) readSecretKey(dir string) (key *accounts.SecretKey, source stri
 }
 
 // credentials counts those that the gateway can read.
-func (d *doctor) credentials(ctx context.Context, check, text string) error {
+func (d *doctor) credentials(ctx context.Context, check, text string) {
 	upstreams, err := d.gateway.Upstreams(ctx)
 	if err != nil {
 		d.failed(check, err)
-		return nil
+		return
 	}
 	all, readable, hint := 0, 0, ""
 	for _, u := range upstreams {
@@ -189,5 +190,4 @@ func (d *doctor) credentials(ctx context.Context, check, text string) error {
 		text += fmt.Sprintf(", %d of %s readable", readable, plural(all, "credential"))
 	}
 	d.say(check, state, text, hint)
-	return nil
 }

@@ -37,38 +37,38 @@ type arrival struct {
 
 // stream sends a stream through the gateway, by the address that was given or by
 // its own, and looks at how it arrives.
-func (d *doctor) stream(ctx context.Context) error {
+func (d *doctor) stream(ctx context.Context) {
 	const check = "stream path"
 	if d.away != nil {
 		d.skip(check, "needs a running gateway")
-		return nil
+		return
 	}
 	key, err := d.gateway.ChatKey(ctx)
 	if err != nil {
 		d.failed(check, err)
-		return nil
+		return
 	}
 	p := &prober{at: d.status.Proxy, key: key.Secret, bound: d.settings.duration("timeout")}
 	if d.flags.url != "" {
 		p.at, p.client = strings.TrimRight(d.flags.url, "/"), publicClient()
 	} else if p.client, err = proxyClient(d.settings); err != nil {
-		return err
+		d.failed(check, err)
+		return
 	}
 	defer p.client.CloseIdleConnections()
 	a, err := p.stream(ctx, d.flags.model)
 	if _, gone := interrupted(ctx); gone {
-		return nil
+		return
 	}
 	if err != nil {
 		d.unstreamed(check, err)
-		return nil
+		return
 	}
 	d.judgeStream(check, p.at, a)
 	d.clock(a)
 	if d.flags.idle > 0 {
 		d.silence(ctx, p)
 	}
-	return nil
 }
 
 // unstreamed says why there was no stream to look at. Where nothing takes the
@@ -127,6 +127,9 @@ func (d *doctor) clock(a arrival) {
 func (d *doctor) silence(ctx context.Context, p *prober) {
 	const check = "idle stream"
 	lasted, err := p.silence(ctx, d.flags.idle)
+	if _, gone := interrupted(ctx); gone {
+		return // it was not the stream that ended
+	}
 	var refused *refusedStream
 	switch {
 	case errors.As(err, &refused) && refused.code == "no_rule":
