@@ -27,7 +27,8 @@ STATUSES = {
     "403": {"claude": (None, True), "codex": ("many", None)},
     "404": {"claude": (None, False), "codex": ("many", None)},
     "422": {"claude": (None, True), "codex": ("many", None)},
-    "429": {"claude": ("many", None), "codex": (None, False)},
+    "429": {"claude": (1, True), "codex": (None, False)},  # with x-should-retry: false
+    "429-bare": {"claude": ("many", None), "codex": (None, False)},
     "502": {"claude": ("many", None), "codex": ("many", None)},
 }
 
