@@ -8,7 +8,8 @@
 //  4. body.go          the body, read whole within its limit and the budget, and looked into once
 //  5. decide.go        rules.Decide, and what the caller hears when nothing takes the request
 //  6. attempt.go       one try at an upstream; outbound.go makes its request, transport.go carries it
-//  7. stream.go        the answer copied and flushed; observe*.go looks on at the bytes
+//  7. stream.go        the answer copied and flushed; observe*.go looks on at the bytes;
+//     websocket.go     or, after a 101, tunnel.go: both directions until one of them ends
 //  8. accesslog.go     one line, and metrics.go, when it has ended, for exactly one reason
 //
 // Beside that way: failure.go writes the gateway's own errors in the caller's
@@ -57,6 +58,7 @@ type Options struct {
 	BodyBudget int64             // bytes of all request bodies in memory; a quarter of GOMEMLIMIT, 1 GiB where none is set
 	Timeouts   accounts.Timeouts // of an upstream that names none; DefaultTimeouts
 	WriteStall time.Duration     // a client that takes nothing for so long is cut; 30 s
+	Recheck    time.Duration     // the key of a WebSocket is looked at again so often; 5 s
 	ReadStall  time.Duration     // a client that sends nothing of its body for so long is cut; 30 s
 
 	// TrustedProxies are believed about whom they forward for
@@ -89,6 +91,8 @@ type Proxy struct {
 	budget   budget
 	metrics  *metrics
 	draining atomic.Bool
+	leaving  context.Context // ends when no more requests are taken: WebSockets are told
+	leave    context.CancelFunc
 	sweep    chan struct{} // closed by Close
 	swept    chan struct{} // closed when the sweeper has ended
 }
@@ -105,6 +109,7 @@ func New(o Options) (*Proxy, error) {
 		sweep:   make(chan struct{}),
 		swept:   make(chan struct{}),
 	}
+	p.leaving, p.leave = context.WithCancel(context.Background())
 	p.metrics = newMetrics(p)
 	go p.sweepFlights()
 	return p, nil
@@ -123,12 +128,16 @@ func (o *Options) fillIn() {
 	if o.ReadStall == 0 {
 		o.ReadStall = 30 * time.Second
 	}
+	if o.Recheck == 0 {
+		o.Recheck = 5 * time.Second
+	}
 	o.Timeouts = o.Timeouts.Or(DefaultTimeouts())
 }
 
 // Close ends the proxy's own goroutines and idle connections. It cuts nothing:
 // that is the business of Server.Drain.
 func (p *Proxy) Close() {
+	p.leave()
 	close(p.sweep)
 	<-p.swept
 	p.closeTransports()

@@ -1,0 +1,343 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"math"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/llmgw/llmgw/accounts"
+)
+
+// The bounds of a session's end.
+const (
+	closeWait    = 10 * time.Second // for the other side's Close, and for the connections to end
+	farewellTime = time.Second      // for a Close of the gateway's own to be written and answered
+)
+
+// neverQuiet keeps the sweeper away from an exchange that reads its client's
+// connection itself, and so knows when it ends.
+const neverQuiet = math.MaxInt64
+
+// tunnel is a WebSocket under way. Two loops copy, each in one direction, every
+// byte as it came and at once; what follows the frames looks at what has passed.
+//
+// Whatever ends the session ends the context of its attempt, and the first cause
+// stands. That wakes both loops, so that the one goroutine that is left when they
+// have returned is alone with the client: it says the gateway's own Close, if
+// there is one to be said and only whole frames have passed, and hangs up.
+type tunnel struct {
+	x           *exchange
+	ctx         context.Context
+	client      net.Conn
+	early       *bytes.Reader // of the client, before it was answered
+	upstream    io.ReadWriteCloser
+	clientSlow  *time.Timer // ends the session when the client takes nothing for too long
+	upstreamBad *time.Timer // the same for the upstream
+	recheck     *time.Timer
+	interrupted chan struct{} // closed when interrupt is done
+
+	mu    sync.Mutex // held while the client is written to
+	down  messages   // what the upstream says
+	going bool       // the gateway stops: end when nothing is being answered
+
+	up      frames      // what the client says
+	closing atomic.Bool // a Close frame has passed, in either direction
+	closer  *time.Timer // set by whoever set closing
+
+	uploaded, downloaded int64 // bytes
+}
+
+func newTunnel(x *exchange, client net.Conn, upstream io.ReadWriteCloser, early []byte) *tunnel {
+	t := &tunnel{
+		x: x, ctx: x.try.ctx, client: client, upstream: upstream,
+		early:       bytes.NewReader(bytes.Clone(early)),
+		down:        messages{to: x.observer},
+		interrupted: make(chan struct{}),
+	}
+	t.clientSlow = t.stoppedTimer(endClientStalled)
+	t.upstreamBad = t.stoppedTimer(endUpstreamError)
+	return t
+}
+
+// stoppedTimer makes the timer of a write.
+func (t *tunnel) stoppedTimer(reason endReason) *time.Timer {
+	timer := time.AfterFunc(time.Hour, func() { t.end(reason) })
+	timer.Stop()
+	return timer
+}
+
+// run relays until the session has ended, and says why it has.
+func (t *tunnel) run() endReason {
+	t.x.try.watch.enter(awaitMore)
+	context.AfterFunc(t.ctx, t.interrupt)
+	stay := context.AfterFunc(t.x.p.leaving, t.leave)
+	t.recheck = time.AfterFunc(time.Hour, t.checkKey)
+	t.recheck.Reset(t.x.p.options.Recheck)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		t.upload()
+	}()
+	t.download()
+	<-done
+	t.end(endComplete) // where nothing else has ended it
+	<-t.interrupted
+	stay()
+	t.recheck.Stop()
+	if t.closer != nil {
+		t.closer.Stop()
+	}
+	reason := endedBy(t.ctx)
+	t.hangUp(reason)
+	return reason
+}
+
+// end ends the session. The first reason stands.
+func (t *tunnel) end(reason endReason) { t.x.try.cancel(&endCause{reason}) }
+
+// interrupt wakes both loops, and leaves a little time for what the client is
+// being told.
+func (t *tunnel) interrupt() {
+	defer close(t.interrupted)
+	now := time.Now()
+	_ = t.client.SetReadDeadline(now)
+	_ = t.client.SetWriteDeadline(now.Add(farewellTime))
+	_ = t.upstream.Close()
+}
+
+// leave ends the session because the gateway stops: at once where nothing is
+// being answered, and else when it has been; see deliver. Where the drain's limit
+// passes before, the session is cut as any other exchange is.
+func (t *tunnel) leave() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.going = true
+	if t.down.atRest() && !t.closing.Load() {
+		t.end(endDrained)
+	}
+}
+
+// checkKey ends the session of a key that is valid no more. Where nobody can say,
+// it goes on.
+func (t *tunnel) checkKey() {
+	if t.ctx.Err() != nil {
+		return
+	}
+	who, err := t.x.p.options.Source.Identify(t.ctx, accounts.HashKey(t.x.secret))
+	switch {
+	case errors.Is(err, accounts.ErrNotFound), err == nil && who.State(time.Now()) != accounts.KeyActive:
+		t.end(endRevoked)
+	default:
+		t.recheck.Reset(t.x.p.options.Recheck)
+	}
+}
+
+// download copies what the upstream says to the client.
+func (t *tunnel) download() {
+	buf := relayPool.Get().(*[relayBytes]byte)
+	defer relayPool.Put(buf)
+	for {
+		n, err := t.upstream.Read(buf[:])
+		if n > 0 && !t.deliver(buf[:n]) {
+			return
+		}
+		if err != nil {
+			t.upstreamEnded(err)
+			return
+		}
+	}
+}
+
+// deliver gives bytes to the client. It is false when nothing more may follow.
+func (t *tunnel) deliver(b []byte) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.going {
+		return t.deliverFrames(b)
+	}
+	if !t.toClient(b) {
+		return false
+	}
+	t.down.follow(b)
+	t.noteClose(&t.down.frames)
+	return true
+}
+
+// deliverFrames is deliver when the gateway stops: frame by frame, for the first
+// moment at which the session is at rest ends it.
+func (t *tunnel) deliverFrames(b []byte) bool {
+	for len(b) > 0 {
+		n := t.down.next(b)
+		if !t.toClient(b[:n]) {
+			return false
+		}
+		t.noteClose(&t.down.frames)
+		if t.down.atRest() && !t.closing.Load() {
+			t.end(endDrained)
+			return false
+		}
+		b = b[n:]
+	}
+	return true
+}
+
+func (t *tunnel) toClient(b []byte) bool {
+	if t.ctx.Err() != nil {
+		return false
+	}
+	t.clientSlow.Reset(t.x.p.options.WriteStall)
+	_, err := t.client.Write(b)
+	t.clientSlow.Stop()
+	if err != nil {
+		t.lost(endClientGone)
+		return false
+	}
+	t.downloaded += int64(len(b))
+	t.x.try.watch.hear()
+	return true
+}
+
+// upload copies what the client says to the upstream. An upstream that takes
+// nothing more may still have something to say, so the client is read on; it
+// must not take for a reset what is an end.
+func (t *tunnel) upload() {
+	buf := relayPool.Get().(*[relayBytes]byte)
+	defer relayPool.Put(buf)
+	for deaf := false; ; {
+		n, err := t.readClient(buf[:])
+		if n > 0 {
+			t.uploaded += int64(n)
+			t.x.try.watch.hear()
+			deaf = deaf || !t.toUpstream(buf[:n])
+			t.followClient(buf[:n])
+		}
+		if err != nil {
+			t.clientEnded()
+			return
+		}
+	}
+}
+
+func (t *tunnel) readClient(b []byte) (int, error) {
+	if t.early.Len() > 0 {
+		return t.early.Read(b)
+	}
+	return t.client.Read(b)
+}
+
+func (t *tunnel) toUpstream(b []byte) bool {
+	t.upstreamBad.Reset(t.x.p.options.WriteStall)
+	_, err := t.upstream.Write(b)
+	t.upstreamBad.Stop()
+	return err == nil
+}
+
+func (t *tunnel) followClient(b []byte) {
+	for len(b) > 0 {
+		n, _ := t.up.next(b)
+		b = b[n:]
+	}
+	t.noteClose(&t.up)
+}
+
+// noteClose bounds, from the first Close frame on, how long the rest may take
+// (RFC 6455, section 7.1.1).
+func (t *tunnel) noteClose(f *frames) {
+	if f.closed && t.closing.CompareAndSwap(false, true) {
+		t.closer = time.AfterFunc(closeWait, func() { t.end(endComplete) })
+	}
+}
+
+// upstreamEnded is the end of what the upstream says. After a Close, by whom
+// ever, the client may still have something to say; else the session is broken.
+func (t *tunnel) upstreamEnded(err error) {
+	switch {
+	case t.ctx.Err() != nil:
+	case t.closing.Load():
+		closeWrite(t.client)
+	default:
+		t.x.logProblem(codeStreamCut, err)
+		t.end(endUpstreamTruncated)
+	}
+}
+
+// clientEnded is the same for the client.
+func (t *tunnel) clientEnded() {
+	if t.closing.Load() {
+		closeWrite(t.upstream)
+		return
+	}
+	t.end(endClientGone)
+}
+
+// lost ends the session because a side is gone, which after a Close it may be.
+func (t *tunnel) lost(reason endReason) {
+	if t.closing.Load() {
+		reason = endComplete
+	}
+	t.end(reason)
+}
+
+// closeWrite passes on that one side will say nothing more, where the connection
+// of the other can say that (RFC 9293, section 3.6). One that cannot is closed
+// when the session ends.
+func closeWrite(to any) {
+	if c, ok := to.(interface{ CloseWrite() error }); ok {
+		_ = c.CloseWrite()
+	}
+}
+
+// hangUp ends the client's connection, with the protocol's own word where the
+// gateway has something to say and may, and without a clean end where something
+// is missing.
+func (t *tunnel) hangUp(reason endReason) {
+	defer func() { _ = t.client.Close() }()
+	code, text := closeCode(reason)
+	switch {
+	case reason == endComplete, reason == endClientGone, t.down.closed:
+	case code != 0 && t.down.atBoundary():
+		t.sayClose(code, text)
+	default:
+		if tcp, ok := t.x.conn.(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0)
+		}
+	}
+}
+
+// sayClose says why the session ends, and waits a little for the client to hear
+// it: closing a connection on which something unread has arrived would take it
+// back.
+func (t *tunnel) sayClose(code uint16, text string) {
+	deadline := time.Now().Add(farewellTime)
+	if t.client.SetDeadline(deadline) != nil {
+		return
+	}
+	if _, err := t.client.Write(closeFrame(code, text)); err != nil {
+		return
+	}
+	closeWrite(t.client)
+	_, _ = io.Copy(io.Discard, t.client) // until it has closed, too, or the time is up
+}
+
+// closeCode is what a client is told (RFC 6455, section 7.4.1); 0: nothing.
+func closeCode(reason endReason) (code uint16, text string) {
+	switch reason {
+	case endComplete, endClientGone, endClientStalled:
+		return 0, ""
+	case endDrained:
+		return 1001, "the gateway is stopping"
+	case endIdleTimeout:
+		return 1001, "nothing was said for too long"
+	case endTotalTimeout:
+		return 1001, "the session took too long"
+	case endRevoked:
+		return 1008, "the API key is not valid any more"
+	}
+	return 1011, "the upstream broke off"
+}
