@@ -20,6 +20,12 @@ const (
 	farewellTime = time.Second      // for a Close of the gateway's own to be written and answered
 )
 
+// The bits of byes.
+const (
+	clientsBye   = 1
+	upstreamsBye = 2
+)
+
 // neverQuiet keeps the sweeper away from an exchange that reads its client's
 // connection itself, and so knows when it ends.
 const neverQuiet = math.MaxInt64
@@ -46,9 +52,9 @@ type tunnel struct {
 	down  messages   // what the upstream says
 	going bool       // the gateway stops: end when nothing is being answered
 
-	up      frames      // what the client says
-	closing atomic.Bool // a Close frame has passed, in either direction
-	closer  *time.Timer // set by whoever set closing
+	up     frames                     // what the client says
+	byes   atomic.Uint32              // whose Close frame has passed
+	closer atomic.Pointer[time.Timer] // bounds what follows the first of them
 
 	uploaded, downloaded int64 // bytes
 }
@@ -90,8 +96,8 @@ func (t *tunnel) run() endReason {
 	<-t.interrupted
 	stay()
 	t.recheck.Stop()
-	if t.closer != nil {
-		t.closer.Stop()
+	if closer := t.closer.Load(); closer != nil {
+		closer.Stop()
 	}
 	reason := endedBy(t.ctx)
 	t.hangUp(reason)
@@ -107,7 +113,10 @@ func (t *tunnel) interrupt() {
 	defer close(t.interrupted)
 	now := time.Now()
 	_ = t.client.SetReadDeadline(now)
-	_ = t.client.SetWriteDeadline(now.Add(farewellTime))
+	if endedBy(t.ctx) != endClientStalled { // which has had its time
+		now = now.Add(farewellTime)
+	}
+	_ = t.client.SetWriteDeadline(now)
 	_ = t.upstream.Close()
 }
 
@@ -118,7 +127,7 @@ func (t *tunnel) leave() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.going = true
-	if t.down.atRest() && !t.closing.Load() {
+	if t.down.atRest() && t.byes.Load() == 0 {
 		t.end(endDrained)
 	}
 }
@@ -165,7 +174,7 @@ func (t *tunnel) deliver(b []byte) bool {
 		return false
 	}
 	t.down.follow(b)
-	t.noteClose(&t.down.frames)
+	t.noteClose(&t.down.frames, upstreamsBye)
 	return true
 }
 
@@ -177,8 +186,8 @@ func (t *tunnel) deliverFrames(b []byte) bool {
 		if !t.toClient(b[:n]) {
 			return false
 		}
-		t.noteClose(&t.down.frames)
-		if t.down.atRest() && !t.closing.Load() {
+		t.noteClose(&t.down.frames, upstreamsBye)
+		if t.down.atRest() && t.byes.Load() == 0 {
 			t.end(endDrained)
 			return false
 		}
@@ -195,7 +204,7 @@ func (t *tunnel) toClient(b []byte) bool {
 	_, err := t.client.Write(b)
 	t.clientSlow.Stop()
 	if err != nil {
-		t.lost(endClientGone)
+		t.clientLost()
 		return false
 	}
 	t.downloaded += int64(len(b))
@@ -214,8 +223,8 @@ func (t *tunnel) upload() {
 		if n > 0 {
 			t.uploaded += int64(n)
 			t.x.try.watch.hear()
+			t.followClient(buf[:n]) // first, for the upstream may end as soon as it has a Close
 			deaf = deaf || !t.toUpstream(buf[:n])
-			t.followClient(buf[:n])
 		}
 		if err != nil {
 			t.clientEnded()
@@ -243,45 +252,55 @@ func (t *tunnel) followClient(b []byte) {
 		n, _ := t.up.next(b)
 		b = b[n:]
 	}
-	t.noteClose(&t.up)
+	t.noteClose(&t.up, clientsBye)
 }
 
 // noteClose bounds, from the first Close frame on, how long the rest may take
 // (RFC 6455, section 7.1.1).
-func (t *tunnel) noteClose(f *frames) {
-	if f.closed && t.closing.CompareAndSwap(false, true) {
-		t.closer = time.AfterFunc(closeWait, func() { t.end(endComplete) })
+func (t *tunnel) noteClose(f *frames, whose uint32) {
+	if f.closed && t.byes.Or(whose) == 0 {
+		t.closer.Store(time.AfterFunc(closeWait, func() { t.end(endComplete) }))
 	}
 }
 
-// upstreamEnded is the end of what the upstream says. After a Close, by whom
-// ever, the client may still have something to say; else the session is broken.
+// upstreamEnded is the end of what the upstream says. Without a Close of either
+// side the session is broken. After one, what is still missing is the client's
+// answer to it.
 func (t *tunnel) upstreamEnded(err error) {
-	switch {
+	switch byes := t.byes.Load(); {
 	case t.ctx.Err() != nil:
-	case t.closing.Load():
-		closeWrite(t.client)
-	default:
+	case byes == 0:
 		t.x.logProblem(codeStreamCut, err)
 		t.end(endUpstreamTruncated)
+	case byes&clientsBye != 0:
+		t.end(endComplete)
+	default:
+		closeWrite(t.client)
 	}
 }
 
 // clientEnded is the same for the client.
 func (t *tunnel) clientEnded() {
-	if t.closing.Load() {
+	t.mu.Lock() // what it has just been sent has been looked at
+	byes := t.byes.Load()
+	t.mu.Unlock()
+	switch {
+	case byes == 0:
+		t.end(endClientGone)
+	case byes&upstreamsBye != 0:
+		t.end(endComplete)
+	default:
 		closeWrite(t.upstream)
+	}
+}
+
+// clientLost is a client that cannot be written to.
+func (t *tunnel) clientLost() {
+	if t.byes.Load() != 0 {
+		t.end(endComplete)
 		return
 	}
 	t.end(endClientGone)
-}
-
-// lost ends the session because a side is gone, which after a Close it may be.
-func (t *tunnel) lost(reason endReason) {
-	if t.closing.Load() {
-		reason = endComplete
-	}
-	t.end(reason)
 }
 
 // closeWrite passes on that one side will say nothing more, where the connection

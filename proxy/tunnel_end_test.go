@@ -170,8 +170,8 @@ func TestADrainWaitsForTheResponseUnderWay(t *testing.T) {
 	if rest, err := s.rest(); rest != frame(0x01, "{}")+frame(0x80, "")+done+farewell(1001, "the gateway is stopping") || err != nil {
 		t.Errorf("%q %v", rest, err)
 	}
-	waitFor(t, drained)
 	g.ended(s, "drained")
+	waitFor(t, drained)
 }
 
 func TestADrainEndsASessionThatRestsAtOnce(t *testing.T) {
@@ -185,8 +185,8 @@ func TestADrainEndsASessionThatRestsAtOnce(t *testing.T) {
 	if rest, err := s.rest(); rest != farewell(1001, "the gateway is stopping") || err != nil {
 		t.Errorf("%q %v", rest, err)
 	}
-	waitFor(t, drained)
 	g.ended(s, "drained")
+	waitFor(t, drained)
 }
 
 func TestADrainsLimitCutsAResponseUnderWay(t *testing.T) {
@@ -201,8 +201,8 @@ func TestADrainsLimitCutsAResponseUnderWay(t *testing.T) {
 	if rest, err := s.rest(); rest != farewell(1001, "the gateway is stopping") || err != nil {
 		t.Errorf("%q %v", rest, err)
 	}
-	waitFor(t, drained)
 	g.ended(s, "drained")
+	waitFor(t, drained)
 }
 
 func TestARevokedKeyEndsItsSession(t *testing.T) {
@@ -236,6 +236,7 @@ func TestASideThatTakesNothingIsCut(t *testing.T) {
 		g := newGateway(t, up.url, allowed, stall)
 		s := g.handshake("/v1/anything", "")
 		s.answered(t)
+		g.line(s.response)
 		g.ended(s, "client_stalled")
 	})
 	t.Run("the upstream", func(t *testing.T) {
@@ -246,6 +247,7 @@ func TestASideThatTakesNothingIsCut(t *testing.T) {
 		s := g.handshake("/v1/anything", "")
 		s.answered(t)
 		endless(s)
+		g.line(s.response)
 		g.ended(s, "upstream_error")
 	})
 }

@@ -199,3 +199,14 @@ func echoBytes(c net.Conn, in *bufio.Reader, _ *http.Request) {
 	say(c, switched)
 	_, _ = io.Copy(c, in)
 }
+
+// ended hangs up and looks at how the log says that the session ended.
+func (g *gateway) ended(s *socket, reason string) map[string]any {
+	g.t.Helper()
+	_ = s.Close()
+	line := g.line(s.response)
+	if line["end_reason"] != reason {
+		g.t.Errorf("ended as %v, want %s", line["end_reason"], reason)
+	}
+	return line
+}

@@ -141,16 +141,6 @@ func TestAnUpstreamThatRefusesAHandshakeIsHeard(t *testing.T) {
 	}
 }
 
-// ended looks at how the log says that a session ended.
-func (g *gateway) ended(s *socket, reason string) map[string]any {
-	g.t.Helper()
-	line := g.line(s.response)
-	if line["end_reason"] != reason {
-		g.t.Errorf("ended as %v, want %s", line["end_reason"], reason)
-	}
-	return line
-}
-
 func TestARuleChangesTheModelOfASession(t *testing.T) {
 	up := newSocketUpstream(t, holdOpen())
 	g := newGateway(t, up.url, allowed, func(s *setup) {
