@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/binary"
+	"encoding/json"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -18,6 +19,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"github.com/llmgw/llmgw/proxy/mock"
 )
 
 func TestEveryByteOfTenThousandFramesPassesBothWays(t *testing.T) {
@@ -228,5 +231,50 @@ func TestASessionPassesOverTLS(t *testing.T) {
 			_ = c.NetConn().Close()
 		}
 		g.ended(s, string(reason))
+	}
+}
+
+func TestALiveSessionWithTheMockIsCounted(t *testing.T) {
+	up := httptest.NewServer(mock.New(mock.Options{TTFT: -1, TokensPerSecond: -1}))
+	t.Cleanup(up.Close)
+	g := newGateway(t, up.URL, allowed)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	c, response, err := websocket.Dial(ctx, "ws://"+g.addr+realtime, &websocket.DialOptions{HTTPHeader: http.Header{"Authorization": {"Bearer " + g.key}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.CloseNow() }()
+	var input, output float64
+	for range 3 {
+		if err := c.Write(ctx, websocket.MessageText, []byte(`{"type":"response.create"}`)); err != nil {
+			t.Fatal(err)
+		}
+		for event := new(doneEvent); event.Type != responseDone; {
+			_, message, err := c.Read(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			event = new(doneEvent)
+			if err := json.Unmarshal(message, event); err != nil {
+				t.Fatal(err)
+			}
+			input, output = input+event.Response.Usage.Input, output+event.Response.Usage.Output
+		}
+	}
+	_ = c.CloseNow()
+	line := g.line(response)
+	if line["input_tokens"] != input && input > 0 || line["output_tokens"] != output || output == 0 || line["end_reason"] != "client_gone" {
+		t.Errorf("log %v; events said %v and %v", line, input, output)
+	}
+}
+
+type doneEvent struct {
+	Type     string
+	Response struct {
+		Usage struct {
+			Input  float64 `json:"input_tokens"`
+			Output float64 `json:"output_tokens"`
+		}
 	}
 }
