@@ -62,7 +62,7 @@ func noKey() *failure {
 
 func twoKeys() *failure {
 	return &failure{status: http.StatusBadRequest, code: codeTwoKeys, noRetry: true,
-		message: "the request carries two different API keys; send one (Authorization, x-api-key, x-goog-api-key, api-key, ?key= or a WebSocket's subprotocol)"}
+		message: "the request carries two different API keys; send one (Authorization, x-api-key, x-goog-api-key, api-key or ?key=)"}
 }
 
 func providerKey(provider, prefix string) *failure {

@@ -66,9 +66,9 @@ func (s *Server) Serve(l net.Listener) error {
 
 // Drain ends the server. From the first moment it says that it is not ready;
 // new requests are still taken for delay, so that a load balancer has time to
-// hear of it; then no more are, and those under way end within limit (0: in
-// their own time). What is left then, or when ctx ends, is cut with the
-// protocol's error.
+// hear of it; then no more are, and those under way, WebSockets too, end within
+// limit (0: in their own time). What is left then, or when ctx ends, is cut with
+// the protocol's error.
 func (s *Server) Drain(ctx context.Context, delay, limit time.Duration) {
 	s.proxy.draining.Store(true)
 	wait(ctx, delay)

@@ -37,6 +37,11 @@ const neverQuiet = math.MaxInt64
 // stands. That wakes both loops, so that the one goroutine that is left when they
 // have returned is alone with the client: it says the gateway's own Close, if
 // there is one to be said and only whole frames have passed, and hangs up.
+//
+// A session may last for hours, and a stop is for minutes. So when the gateway
+// takes no more requests, a session that rests (between two messages, no response
+// under way) ends at once, and any other one as soon as it rests; the drain's
+// limit cuts what is left.
 type tunnel struct {
 	x           *exchange
 	ctx         context.Context

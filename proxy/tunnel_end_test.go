@@ -251,3 +251,23 @@ func TestASideThatTakesNothingIsCut(t *testing.T) {
 		g.ended(s, "upstream_error")
 	})
 }
+
+func TestASessionMayBeginDuringTheDrainsDelay(t *testing.T) {
+	g := newGateway(t, newSocketUpstream(t, echoBytes).url, allowed)
+	ctx, second := context.WithCancel(context.Background())
+	drained := make(chan struct{})
+	go func() { defer close(drained); g.server.Drain(ctx, time.Hour, 0) }()
+	g.notReady()
+	s := g.handshake(realtime, "")
+	if response := s.answered(t); response.StatusCode != 101 || response.Header.Get("Connection") != "Upgrade" {
+		t.Errorf("%v", response)
+	}
+	say(s, frame(0x81, "still here"))
+	s.expect(t, frame(0x81, "still here"))
+	second()
+	if rest, err := s.rest(); rest != farewell(1001, "the gateway is stopping") || err != nil {
+		t.Errorf("%q %v", rest, err)
+	}
+	g.ended(s, "drained")
+	waitFor(t, drained)
+}

@@ -86,6 +86,7 @@ func (x *exchange) relay(a *answer) *failure {
 	if err != nil {
 		return internalFailure().because(err)
 	}
+	defer func() { _ = client.Close() }() // whatever happens: the server knows nothing of it any more
 	x.headSent, x.record.status, x.record.stream = true, a.status, true
 	x.p.metrics.inFlightStreams.Inc()
 	defer x.p.metrics.inFlightStreams.Dec()
@@ -99,7 +100,6 @@ func (x *exchange) relay(a *answer) *failure {
 	}
 	if err != nil {
 		x.record.end(x.clientLost(err), "")
-		_ = client.Close()
 		return nil
 	}
 	_ = client.SetWriteDeadline(time.Time{})

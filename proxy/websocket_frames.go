@@ -99,7 +99,7 @@ func (f *frames) begin() {
 	case 126:
 		f.left = int64(binary.BigEndian.Uint16(f.head[2:]))
 	case 127:
-		f.left = int64(binary.BigEndian.Uint64(f.head[2:])) //nolint:gosec // what does not fit is below zero, and lost
+		f.left = int64(binary.BigEndian.Uint64(f.head[2:])) // what does not fit is below zero, and lost
 	default:
 		f.left = int64(length)
 	}

@@ -138,7 +138,8 @@ func TestASessionsUsageDoesNotHangOnItsPieces(t *testing.T) {
 		var text []byte
 		var want [2]int64
 		for range rapid.IntRange(0, 6).Draw(t, "messages") {
-			message, first := "", byte(opText)
+			var message string
+			first := byte(opText)
 			switch rapid.IntRange(0, 4).Draw(t, "kind") {
 			case 0:
 				message = strings.Repeat("sound", rapid.IntRange(0, 100).Draw(t, "length"))

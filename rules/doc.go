@@ -9,7 +9,7 @@
 //  2. Compile makes a Config (sets and upstreams at one revision) into an
 //     immutable Set: matchers made ready, rules in their total order, and an
 //     index by the literal beginnings of paths and models.
-//  3. CanonicalPath, ReadPath and the scan of a body make a Request of what
+//  3. CanonicalPath, ReadTarget and the scan of a body make a Request of what
 //     came in.
 //  4. Set.Decide walks the index along the request's path and model, asks the
 //     few rules that stand there, and gives a Decision: the rule, its candidates

@@ -67,7 +67,7 @@ func (p PathRead) withQueryModel(rawQuery, model string) string {
 // canonical names. It costs a request that has no Upgrade one look.
 func AsksForWebsocket(method string, header map[string][]string) bool {
 	upgrade, ok := header["Upgrade"]
-	return ok && method == "GET" && //nolint:usestdlibvars // rules knows nothing of net/http
+	return ok && method == "GET" &&
 		listHas(upgrade, "websocket") && listHas(header["Connection"], "upgrade")
 }
 
