@@ -58,7 +58,14 @@
 // percent-decoded, + is a blank, and a % that begins no escape is itself.
 //
 // Models. In a pattern only * is special, and the characters of other pattern
-// languages (? [ ] { } \) are refused rather than taken as they stand.
+// languages (? [ ] { } \) are refused rather than taken as they stand. A request
+// names its model in the path, in the body, or (OpenAI's Realtime API, which
+// begins with a GET) in the query, where a rewrite changes the one value; a query
+// that names it twice is a 400.
+//
+// WebSockets. A request that asks for one is sent only to upstreams that are
+// marked for it, as if the others did not speak its format; to a target URL it is
+// never sent.
 //
 // Callers. Patterns of key and user are as those of models without !, and take
 // nobody where there is no key or user. A tag is looked up in the key's tags,
