@@ -9,7 +9,7 @@
 //  5. decide.go        rules.Decide, and what the caller hears when nothing takes the request
 //  6. attempt.go       one try at an upstream; outbound.go makes its request, transport.go carries it
 //  7. stream.go        the answer copied and flushed; observe*.go looks on at the bytes;
-//     websocket.go     or, after a 101, tunnel.go: both directions until one of them ends
+//     websocket.go     or, after a 101, tunnel.go: both directions, until farewell.go
 //  8. accesslog.go     one line, and metrics.go, when it has ended, for exactly one reason
 //
 // Beside that way: failure.go writes the gateway's own errors in the caller's

@@ -52,7 +52,7 @@ const faultAfter = 5
 func Models() []Model {
 	return []Model{
 		{"mock", "says what it got", trait{}},
-		{"mock-echo", "repeats the last message of the user's; over a WebSocket every message, as it came", trait{says: echoes}},
+		{"mock-echo", "repeats the last message of the user's", trait{says: echoes}},
 		{"mock-long", "counts up to as many tokens as it may send", trait{says: counts}},
 		{"mock-slow", "takes 150 times as long to the first token, at least 100 ms", trait{fault: slow}},
 		{"mock-stall", "falls silent after 5 tokens", trait{fault: stall}},

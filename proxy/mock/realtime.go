@@ -12,7 +12,8 @@ import (
 )
 
 // talkLive answers over a WebSocket, in the events of OpenAI's Realtime API: text
-// only, one response at a time, and no voice.
+// only, one response at a time, and no voice. To mock-echo it is no conversation:
+// every message comes back as it was sent.
 func (e *exchange) talkLive([]byte) *refusal {
 	if refused := e.take(e.r.URL.Query().Get("model")); refused != nil {
 		return refused
