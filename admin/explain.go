@@ -186,8 +186,11 @@ func (e *explainer) passedOver(candidates []*rules.Candidate) []api.CandidateRep
 			continue
 		}
 		problem := "it does not speak the " + e.question.Wire.Title() + " API"
-		if !u.Enabled {
+		switch {
+		case !u.Enabled:
 			problem = "it is disabled"
+		case u.Speaks(e.question.Wire): // so this is what it lacks
+			problem = "it does not take WebSockets"
 		}
 		reports = append(reports, api.CandidateReport{Upstream: name, URL: u.URL, Problem: problem})
 	}

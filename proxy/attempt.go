@@ -31,7 +31,7 @@ func (x *exchange) attempts() (*answer, *failure) {
 		last := n == d.Retry.Attempts-1
 		a, f := x.attempt(d.Candidates[n%len(d.Candidates)])
 		kind, again := retryable(d.Retry.On, a, f)
-		if f == nil && !again && !last && (d.Retry.On.Has(rules.OnReset) || d.Retry.On.Has(rules.OnTimeout)) {
+		if f == nil && !again && !last && a.upgraded == nil && (d.Retry.On.Has(rules.OnReset) || d.Retry.On.Has(rules.OnTimeout)) {
 			f = x.firstBytes(a)
 			kind, again = retryable(d.Retry.On, a, f)
 		}
@@ -156,6 +156,9 @@ func (x *exchange) beginTry(to *rules.Candidate) *try {
 		t.ctx, t.cancel = x.ctx, x.cancel
 	}
 	bounds := withHandshake(x.decision.Timeouts(to).Or(x.target.timeouts), to.Base.Scheme)
+	if x.request.Websocket {
+		bounds.Idle = x.sessionIdle(to)
+	}
 	t.watch.start(t.cancel, bounds, x.request.Stream)
 	return t
 }

@@ -108,6 +108,13 @@ func findKey(h http.Header, rawQuery string) (key string, ok bool) {
 			take(strings.TrimSpace(value))
 		}
 	}
+	for _, list := range h["Sec-Websocket-Protocol"] {
+		eachProtocol(list, func(protocol string) {
+			if key, ok := strings.CutPrefix(protocol, keyProtocol); ok {
+				take(key)
+			}
+		})
+	}
 	if rawQuery != "" {
 		eachParameter(rawQuery, func(name, value string) {
 			if name == keyParameter {

@@ -100,6 +100,9 @@ func (x *exchange) run() *failure {
 	}
 	defer a.close()
 	x.releaseBody() // a stream may go on for an hour, and others want the room
+	if a.upgraded != nil {
+		return x.relay(a)
+	}
 	return x.stream(a)
 }
 

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -57,6 +58,24 @@ func (f *flights) each(do func(*exchange)) {
 // cut ends every exchange under way for a reason of the gateway's.
 func (f *flights) cut(reason endReason) {
 	f.each(func(x *exchange) { x.cut(reason) })
+}
+
+// landingLook is how often landed looks.
+const landingLook = 5 * time.Millisecond
+
+// landed waits until nothing is under way, or ctx ends, and says which.
+// http.Server.Shutdown knows nothing of connections that are relayed.
+func (f *flights) landed(ctx context.Context) bool {
+	tick := time.NewTicker(landingLook)
+	defer tick.Stop()
+	for f.count.Load() > 0 {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return f.count.Load() == 0
+		}
+	}
+	return true
 }
 
 // sweepEvery is how often silent exchanges are looked at, and how long one

@@ -27,11 +27,14 @@ func (x *exchange) outbound(to *rules.Candidate) (*attempt, *failure) {
 	header := outboundHeader(x.r.Header, x.secret)
 	x.trace.inject(header, x.secret)
 	x.skippedEdits(d.EditHeaders(&x.request, to, header) + d.SkippedEdits(&x.request, to))
+	if x.request.Websocket {
+		askForWebsocket(header, x.r.Header)
+	}
 	destination.RawQuery = withoutKeys(destination.RawQuery)
 	if t.upstream != nil {
 		destination.RawQuery = t.upstream.Authorize(header, destination.RawQuery, t.secret)
 	}
-	a := &attempt{method: x.request.Method, url: destination, header: header, body: content, lent: &x.lent}
+	a := &attempt{method: x.request.Method, url: destination, header: header, body: content, lent: &x.lent, upgrade: x.request.Websocket}
 	return a, x.sign(a)
 }
 

@@ -8,9 +8,10 @@
 //  4. body.go          the body, read whole within its limit and the budget, and looked into once
 //  5. decide.go        rules.Decide, and what the caller hears when nothing takes the request
 //  6. attempt.go       one try at an upstream; outbound.go makes its request, transport.go carries it
-//  7. stream.go        the answer copied and flushed; observe*.go looks on at the bytes
+//  7. stream.go        the answer copied and flushed; observe*.go looks on at the bytes;
+//     websocket.go     or, after a 101, tunnel.go: both directions, until farewell.go
 //  8. accesslog.go     one line, and metrics.go, when it has ended, for exactly one reason;
-//     trace.go the spans, bodylog.go the bodies, where either is on
+//     trace.go         the spans, bodylog.go the bodies, where either is on
 //
 // Beside that way: models*.go answers which models there are, asking the
 // upstreams and the rules; failure.go writes the gateway's own errors in the
@@ -61,6 +62,7 @@ type Options struct {
 	BodyBudget int64             // bytes of all request bodies in memory; a quarter of GOMEMLIMIT, 1 GiB where none is set
 	Timeouts   accounts.Timeouts // of an upstream that names none; DefaultTimeouts
 	WriteStall time.Duration     // a client that takes nothing for so long is cut; 30 s
+	Recheck    time.Duration     // the key of a WebSocket is looked at again so often; 5 s
 	ReadStall  time.Duration     // a client that sends nothing of its body for so long is cut; 30 s
 
 	Tracing *Tracing  // makes spans of exchanges; nil: off, and trace headers pass as they came
@@ -103,6 +105,8 @@ type Proxy struct {
 	lists    *modelLists
 	bodyLog  *bodyLog // nil: none is kept
 	draining atomic.Bool
+	leaving  context.Context // ends when no more requests are taken: WebSockets are told
+	leave    context.CancelFunc
 	sweep    chan struct{} // closed by Close
 	swept    chan struct{} // closed when the sweeper has ended
 }
@@ -121,6 +125,7 @@ func New(o Options) (*Proxy, error) {
 		swept:   make(chan struct{}),
 		bodyLog: newBodyLog(o.BodyLog, o.Log),
 	}
+	p.leaving, p.leave = context.WithCancel(context.Background())
 	p.metrics, p.lists = newMetrics(p), newModelLists(p)
 	go p.sweepFlights()
 	return p, nil
@@ -139,12 +144,16 @@ func (o *Options) fillIn() {
 	if o.ReadStall == 0 {
 		o.ReadStall = 30 * time.Second
 	}
+	if o.Recheck == 0 {
+		o.Recheck = 5 * time.Second
+	}
 	o.Timeouts = o.Timeouts.Or(DefaultTimeouts())
 }
 
 // Close ends the proxy's own goroutines and idle connections. It cuts nothing:
 // that is the business of Server.Drain.
 func (p *Proxy) Close() {
+	p.leave()
 	close(p.sweep)
 	<-p.swept
 	p.lists.close()

@@ -66,19 +66,20 @@ func (s *Server) Serve(l net.Listener) error {
 
 // Drain ends the server. From the first moment it says that it is not ready;
 // new requests are still taken for delay, so that a load balancer has time to
-// hear of it; then no more are, and those under way end within limit (0: in
-// their own time). What is left then, or when ctx ends, is cut with the
-// protocol's error.
+// hear of it; then no more are, and those under way, WebSockets too, end within
+// limit (0: in their own time). What is left then, or when ctx ends, is cut with
+// the protocol's error.
 func (s *Server) Drain(ctx context.Context, delay, limit time.Duration) {
 	s.proxy.draining.Store(true)
 	wait(ctx, delay)
+	s.proxy.leave() // WebSockets end where nothing is being answered; see tunnel.leave
 	ending := ctx
 	if limit > 0 {
 		var cancel context.CancelFunc
 		ending, cancel = context.WithTimeout(ctx, limit)
 		defer cancel()
 	}
-	if s.http.Shutdown(ending) == nil {
+	if s.http.Shutdown(ending) == nil && s.proxy.flights.landed(ending) {
 		return
 	}
 	s.proxy.flights.cut(endDrained)
@@ -87,6 +88,7 @@ func (s *Server) Drain(ctx context.Context, delay, limit time.Duration) {
 	if s.http.Shutdown(after) != nil {
 		_ = s.http.Close()
 	}
+	s.proxy.flights.landed(after)
 }
 
 // wait waits for d, or until ctx ends.

@@ -46,7 +46,8 @@ func (x *exchange) readTarget() *failure {
 		return badPath(err.Error())
 	}
 	x.request.Path = path
-	x.read = rules.ReadPath(path)
+	x.read = rules.ReadTarget(path, x.request.RawQuery)
+	x.request.Websocket = asksForWebsocket(x.r)
 	x.request.Wire, x.request.Model = x.read.Wire, x.read.Model
 	x.request.HasModel, x.request.Stream = x.read.HasModel, x.read.Stream
 	return nil

@@ -21,16 +21,17 @@ type Config struct {
 // Request is what is decided upon. The proxy fills it from the wire and from
 // who is calling, explain from flags. Nothing in it is kept or changed.
 type Request struct {
-	ID       string // of the request, for ${request.id}
-	Method   string
-	Host     string
-	Path     string // canonical, escaped: the string that is sent
-	RawQuery string
-	Header   map[string][]string // canonical names, as net/http has them
-	Wire     accounts.Wire
-	Model    string // "" where it cannot be read
-	HasModel bool
-	Stream   bool
+	ID        string // of the request, for ${request.id}
+	Method    string
+	Host      string
+	Path      string // canonical, escaped: the string that is sent
+	RawQuery  string
+	Header    map[string][]string // canonical names, as net/http has them
+	Wire      accounts.Wire
+	Model     string // "" where it cannot be read
+	HasModel  bool
+	Stream    bool
+	Websocket bool // a change to that protocol is asked for; see AsksForWebsocket
 
 	Key, User      string            // names of the authenticated caller; "" for none
 	Tags, UserTags map[string]string // the key's and its user's; the key's go first
@@ -60,6 +61,7 @@ const (
 	UpstreamOff                    // every upstream of the rule is disabled
 	WrongWire                      // no enabled upstream of the rule speaks the request's wire format
 	ModelUnreadable                // the rule rewrites a model that the request does not show
+	NoWebsocket                    // no enabled upstream of the rule takes WebSockets
 	WrongBaseURL                   // the path begins with /v1 twice, and nothing in the rule mends it
 )
 
@@ -72,8 +74,8 @@ type Decision struct {
 
 	// Candidates are in the order in which to try them: the chosen one, its
 	// peers, the fallback. For Forward they are all usable (enabled, and they
-	// speak the request's wire format) and one at least. For UpstreamOff,
-	// WrongWire and ModelUnreadable there is one: the one that it is about. For
+	// speak the request's wire format) and one at least. For UpstreamOff, WrongWire,
+	// NoWebsocket and ModelUnreadable there is one: the one that it is about. For
 	// the others there is none.
 	Candidates []*Candidate
 

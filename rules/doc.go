@@ -9,7 +9,7 @@
 //  2. Compile makes a Config (sets and upstreams at one revision) into an
 //     immutable Set: matchers made ready, rules in their total order, and an
 //     index by the literal beginnings of paths and models.
-//  3. CanonicalPath, ReadPath and the scan of a body make a Request of what
+//  3. CanonicalPath, ReadTarget and the scan of a body make a Request of what
 //     came in.
 //  4. Set.Decide walks the index along the request's path and model, asks the
 //     few rules that stand there, and gives a Decision: the rule, its candidates
@@ -58,7 +58,14 @@
 // percent-decoded, + is a blank, and a % that begins no escape is itself.
 //
 // Models. In a pattern only * is special, and the characters of other pattern
-// languages (? [ ] { } \) are refused rather than taken as they stand.
+// languages (? [ ] { } \) are refused rather than taken as they stand. A request
+// names its model in the path, in the body, or (OpenAI's Realtime API, which
+// begins with a GET) in the query, where a rewrite changes the one value; a query
+// that names it twice is a 400.
+//
+// WebSockets. A request that asks for one is sent only to upstreams that are
+// marked for it, as if the others did not speak its format; to a target URL it is
+// never sent.
 //
 // Which models there are (GET and HEAD of /v1/models and /v1beta/models, and of
 // one model below them) the gateway answers by itself, from these rules: no rule

@@ -67,6 +67,7 @@ type Upstream struct {
 	Timeouts    *Timeouts    `json:"timeouts,omitempty"`
 	MaxIdle     int          `json:"max_idle,omitempty"`
 	IdleTimeout string       `json:"idle_timeout,omitempty"` // a Go duration
+	Websocket   bool         `json:"websocket,omitempty"`
 	Enabled     bool         `json:"enabled"`
 	Credentials []Credential `json:"credentials"`
 	CreatedAt   time.Time    `json:"created_at"`
@@ -105,6 +106,7 @@ type NewUpstream struct {
 	Timeouts    *Timeouts      `json:"timeouts,omitempty"`
 	MaxIdle     int            `json:"max_idle,omitempty"`
 	IdleTimeout string         `json:"idle_timeout,omitempty"`
+	Websocket   bool           `json:"websocket,omitempty"`
 	Credential  *NewCredential `json:"credential,omitempty"`
 }
 
