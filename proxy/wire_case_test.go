@@ -144,6 +144,9 @@ func unescapeBytes(t testing.TB, line string) (out []byte) {
 	return out
 }
 
+// keeps says whether the connection is to be kept.
+func (c *wireCase) keeps() bool { return strings.Contains(c.outcome, "< kept\n") }
+
 var requestLine = regexp.MustCompile(`^([A-Z]+) \S+ HTTP/1\.\d\\r\\n`)
 
 // methods lists the methods of a case's requests, in order: what is sent for
