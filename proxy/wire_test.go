@@ -265,9 +265,25 @@ func TestWireEveryRequestOfTheCorpusHasItsAnswer(t *testing.T) {
 	if strings.Contains(strings.ToLower(b.up.arrived()), accounts.KeyPrefix) {
 		t.Error("an upstream saw a gateway key")
 	}
+	if strings.Contains(b.log.text(), "lgw%2D") {
+		t.Error("the log holds a gateway key that came escaped")
+	}
 	if strings.Contains(b.log.text(), "panic") {
 		t.Errorf("something panicked:\n%s", b.log.text())
 	}
+}
+
+// A body is the caller's own text: it is not looked through for keys.
+func TestWireAKeyInABodyPassesWithTheBody(t *testing.T) {
+	b := newWireBench(t)
+	body := `{"note":"` + b.other + `"}`
+	if response, text, err := b.do(b.post("/v1/x", body)); err != nil || response.StatusCode != 200 {
+		t.Fatalf("%s %v", text, err)
+	}
+	if !strings.HasSuffix(b.up.arrived(), body) {
+		t.Error("the body did not arrive as it was sent")
+	}
+	b.up.forget()
 }
 
 func TestWireTheSameAnswersOverTLS(t *testing.T) {
