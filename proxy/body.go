@@ -85,6 +85,8 @@ func (x *exchange) fetchBody() *failure {
 	switch length := x.r.ContentLength; {
 	case length > limit:
 		return bodyTooLarge(limit)
+	case length == 0 && x.mayFollow():
+		return x.nothingFollows()
 	case length == 0:
 		return nil
 	case length > 0:

@@ -150,7 +150,7 @@ const hidden = "‹secret›"
 // loggable keeps a name of a caller's own making to a length that fits a log
 // line, and hides it where somebody put a gateway key into it.
 func loggable(s string) string {
-	if strings.Contains(s, accounts.KeyPrefix) {
+	if holdsEscaped(s) {
 		return hidden
 	}
 	if len(s) > 100 {

@@ -31,6 +31,7 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -178,8 +179,10 @@ func (p *Proxy) Ready() error {
 // ServeHTTP takes one request to its end.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// Go's server takes Content-Length together with Transfer-Encoding and would
-	// go on with whatever follows as a second request (RFC 9112, section 6.3).
-	if chunked(r) || p.draining.Load() {
+	// go on with whatever follows as a second request (RFC 9112, section 6.3). Of
+	// an HTTP/1.0 request it forgets the Transfer-Encoding (section 6.1), so that
+	// nobody can tell where such a request ends.
+	if chunked(r) || !r.ProtoAtLeast(1, 1) || p.draining.Load() {
 		w.Header().Set("Connection", "close")
 	}
 	if r.ContentLength != 0 {
@@ -200,7 +203,8 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // answerProbe answers what needs no key: Claude Code's HEAD /, and the probes
 // of load balancers.
 func (p *Proxy) answerProbe(w http.ResponseWriter, r *http.Request) bool {
-	path, get := r.URL.Path, r.Method == http.MethodGet || r.Method == http.MethodHead
+	path, _, _ := strings.Cut(r.RequestURI, "?") // as it was sent: /%68ealthz and http://gw/healthz are none
+	get := r.Method == http.MethodGet || r.Method == http.MethodHead
 	if !get || len(path) > len("/healthz") {
 		return false
 	}

@@ -19,7 +19,7 @@ const (
 // finds out what the path says. The string that the rules match is the string
 // that is sent: an ambiguous path is refused, never cleaned.
 func (x *exchange) readTarget() *failure {
-	x.request.Method = strings.ToUpper(x.r.Method)
+	x.request.Method = x.r.Method // with regard to case (RFC 9110, section 9.1): an upstream may know get and GET apart
 	x.request.RawQuery = x.r.URL.RawQuery
 	x.request.Header = x.r.Header
 	x.request.Host = hostOf(x.r.Host)
@@ -34,6 +34,8 @@ func (x *exchange) readTarget() *failure {
 		return targetTooLong()
 	case !strings.HasPrefix(target, "/"):
 		return badPath("the request target must be a path")
+	case strings.Contains(x.r.URL.RawQuery, "#"):
+		return badPath("the request target has a fragment")
 	case headerFields(x.r.Header) > maxHeaderFields:
 		return tooManyHeaders()
 	}
