@@ -74,7 +74,7 @@ func (x *exchange) writeFailure(f *failure) {
 	if f.retryAfter > 0 {
 		h["Retry-After"] = []string{strconv.Itoa(max(1, int(f.retryAfter/time.Second)))}
 	}
-	if x.unreadBody() {
+	if x.unreadBody() && !x.h2 {
 		h["Connection"] = []string{"close"}
 	}
 	x.w.WriteHeader(f.status)
@@ -203,7 +203,7 @@ func googleStatus(status int) string {
 func (x *exchange) clientLost(err error) endReason {
 	x.broken = true
 	var timeout net.Error
-	if errors.As(err, &timeout) && timeout.Timeout() {
+	if x.stalled.Load() || errors.As(err, &timeout) && timeout.Timeout() {
 		return endClientStalled
 	}
 	return endClientGone

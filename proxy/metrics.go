@@ -29,6 +29,8 @@ type metrics struct {
 	upstreamUp       *prometheus.GaugeVec
 	retries          *prometheus.CounterVec
 	editsSkipped     *prometheus.CounterVec
+	evicted          *prometheus.CounterVec
+	strangers        prometheus.GaugeFunc
 	unruled          *series // of requests that no rule took
 	totals           traffic
 }
@@ -67,6 +69,9 @@ func newMetrics(p *Proxy) *metrics {
 		authFailures:    counter("auth_failures_total", "Requests without a valid key, by reason.", "reason"),
 		retries:         counter("retries_total", "Attempts after which another was made, by what became of them.", "upstream", "reason"),
 		editsSkipped:    counter("edits_skipped_total", "Header edits left out because their value would have held a control character.", "rule"),
+		evicted:         counter("connections_evicted_total", "Connections closed because too many had shown no valid key: of their peer, or in total.", "limit"),
+		strangers: prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "llmgw_unauthenticated_connections", Help: "Client connections on which no valid key has been shown yet."},
+			func() float64 { return float64(p.door.count()) }),
 		upstreamUp: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "llmgw_upstream_up", Help: "1 where the upstream is enabled and has what it needs, 0 where not."},
 			[]string{"upstream"}),
 	}
@@ -77,7 +82,7 @@ func newMetrics(p *Proxy) *metrics {
 func (m *metrics) parts() []prometheus.Collector {
 	return []prometheus.Collector{m.requests, m.duration, m.upstreamDuration, m.firstToken, m.overhead, m.streamsEnded,
 		m.inFlight, m.inFlightStreams, m.tokens, m.requestBytes, m.responseBytes, m.errors, m.authFailures, m.upstreamUp,
-		m.retries, m.editsSkipped}
+		m.retries, m.editsSkipped, m.evicted, m.strangers}
 }
 
 // Describe implements prometheus.Collector.

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"time"
 )
 
 // modelEntry is a model as OpenAI's clients read it and as Anthropic's do; the
@@ -42,6 +43,7 @@ func (x *exchange) answerModels() {
 	h := x.w.Header()
 	h["Content-Type"] = []string{"application/json"}
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	x.moveWriteDeadline(time.Now())
 	x.w.WriteHeader(http.StatusOK)
 	x.headSent, x.record.status = true, http.StatusOK
 	if x.r.Method != http.MethodHead {

@@ -12,7 +12,9 @@
 //  8. accesslog.go     one line, and metrics.go, when it has ended, for exactly one reason
 //
 // Beside that way: failure.go writes the gateway's own errors in the caller's
-// wire format, watch.go bounds every phase, flights.go knows what is under way,
+// wire format, watch.go bounds every phase, pace.go how slow a client may be,
+// visitors.go how many connections nobody answers for, interim.go passes 1xx
+// answers, flights.go knows what is under way,
 // snapshot.go and reload.go hold the configuration, server.go and drain.go the
 // listener and its end.
 //
@@ -59,6 +61,11 @@ type Options struct {
 	WriteStall time.Duration     // a client that takes nothing for so long is cut; 30 s
 	ReadStall  time.Duration     // a client that sends nothing of its body for so long is cut; 30 s
 
+	// Connections on which no valid key has been shown yet: of one peer, and of
+	// all. The oldest is closed where there are more.
+	PeerStrangers int // 256
+	Strangers     int // 8192, or a quarter of the files that may be open
+
 	// TrustedProxies are believed about whom they forward for
 	// (X-Forwarded-For); rules that match a source see that address then.
 	TrustedProxies []netip.Prefix
@@ -86,6 +93,7 @@ type Proxy struct {
 	snapshot atomic.Pointer[snapshot]
 	reloads  reloads
 	flights  flights
+	door     *door
 	budget   budget
 	metrics  *metrics
 	draining atomic.Bool
@@ -106,6 +114,7 @@ func New(o Options) (*Proxy, error) {
 		swept:   make(chan struct{}),
 	}
 	p.metrics = newMetrics(p)
+	p.door = newDoor(o.PeerStrangers, o.Strangers, p.metrics.evicted)
 	go p.sweepFlights()
 	return p, nil
 }
@@ -122,6 +131,12 @@ func (o *Options) fillIn() {
 	}
 	if o.ReadStall == 0 {
 		o.ReadStall = 30 * time.Second
+	}
+	if o.PeerStrangers == 0 {
+		o.PeerStrangers = defaultPeerStrangers
+	}
+	if o.Strangers == 0 {
+		o.Strangers = defaultStrangers(openFiles())
 	}
 	o.Timeouts = o.Timeouts.Or(DefaultTimeouts())
 }
@@ -155,7 +170,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if chunked(r) || p.draining.Load() {
 		w.Header().Set("Connection", "close")
 	}
-	if r.ContentLength != 0 {
+	if r.ContentLength != 0 && r.ProtoMajor < 2 {
 		// The server waits for what is left of a body that nobody reads, also
 		// where the caller is a stranger. See bodyRead for where this ends.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(p.options.ReadStall))
