@@ -61,10 +61,12 @@ type Options struct {
 	WriteStall time.Duration     // a client that takes nothing for so long is cut; 30 s
 	ReadStall  time.Duration     // a client that sends nothing of its body for so long is cut; 30 s
 
-	// Connections on which no valid key has been shown yet: of one peer, and of
-	// all. The oldest is closed where there are more.
-	PeerStrangers int // 256
-	Strangers     int // 8192, or a quarter of the files that may be open
+	// Connections on which no valid key has been shown yet: of one peer (where
+	// they have had their grace), and of all. The oldest is closed where there
+	// are more.
+	PeerStrangers int           // 256
+	StrangerGrace time.Duration // 2 s
+	Strangers     int           // 8192, or a quarter of the files that may be open
 
 	// TrustedProxies are believed about whom they forward for
 	// (X-Forwarded-For); rules that match a source see that address then.
@@ -114,7 +116,7 @@ func New(o Options) (*Proxy, error) {
 		swept:   make(chan struct{}),
 	}
 	p.metrics = newMetrics(p)
-	p.door = newDoor(o.PeerStrangers, o.Strangers, p.metrics.evicted)
+	p.door = newDoor(o.PeerStrangers, o.Strangers, o.StrangerGrace, p.metrics.evicted)
 	go p.sweepFlights()
 	return p, nil
 }
@@ -134,6 +136,9 @@ func (o *Options) fillIn() {
 	}
 	if o.PeerStrangers == 0 {
 		o.PeerStrangers = defaultPeerStrangers
+	}
+	if o.StrangerGrace == 0 {
+		o.StrangerGrace = defaultGrace
 	}
 	if o.Strangers == 0 {
 		o.Strangers = defaultStrangers(openFiles())

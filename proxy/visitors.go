@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -21,6 +22,10 @@ const (
 	// defaultPeerStrangers is far more than a client behind one address opens
 	// before it sends its first request, also where many share the address.
 	defaultPeerStrangers = 256
+	// defaultGrace is what a client that means it needs for its first request. Until
+	// then a connection is not closed for its peer's sake: all clients of a load
+	// balancer may come back at once.
+	defaultGrace = 2 * time.Second
 	// mostStrangers bounds the strangers of all peers, where the limit of open
 	// files does not: some 10 KB each, 30 KB with TLS.
 	mostStrangers = 8192
@@ -40,6 +45,7 @@ type visitor struct {
 	socket   net.Conn // below TLS
 	peer     netip.Prefix
 	door     *door
+	since    time.Time
 	known    atomic.Bool  // a valid key has been shown
 	refusals atomic.Int32 // answers to wrong ones
 
@@ -50,6 +56,7 @@ type visitor struct {
 // opens, shows its first valid key, and closes; not by requests.
 type door struct {
 	perPeer, total int
+	grace          time.Duration
 	evicted        *prometheus.CounterVec
 
 	mu        sync.Mutex
@@ -58,9 +65,9 @@ type door struct {
 	all       *list.List                  // oldest first
 }
 
-func newDoor(perPeer, total int, evicted *prometheus.CounterVec) *door {
+func newDoor(perPeer, total int, grace time.Duration, evicted *prometheus.CounterVec) *door {
 	return &door{
-		perPeer: perPeer, total: total, evicted: evicted,
+		perPeer: perPeer, total: total, grace: grace, evicted: evicted,
 		strangers: map[net.Conn]*visitor{},
 		peers:     map[netip.Prefix]*list.List{},
 		all:       list.New(),
@@ -79,16 +86,16 @@ func defaultStrangers(files uint64) int {
 // enter is an http.Server's ConnContext: it takes a new connection in, and
 // closes the oldest stranger where they are too many.
 func (d *door) enter(ctx context.Context, c net.Conn) context.Context {
-	v := &visitor{conn: c, socket: below(c), peer: peerOf(c.RemoteAddr()), door: d}
-	if out := d.admit(v); out != nil {
+	v := &visitor{conn: c, socket: below(c), peer: peerOf(c.RemoteAddr()), door: d, since: time.Now()}
+	for _, out := range d.admit(v) {
 		// What was said to it does not matter; and closing TLS in order could wait.
 		_ = out.socket.Close()
 	}
 	return context.WithValue(ctx, visitorKey{}, v)
 }
 
-// admit counts a stranger and gives the one that has to go for it, if any.
-func (d *door) admit(v *visitor) (out *visitor) {
+// admit counts a stranger and gives those that have to go for it.
+func (d *door) admit(v *visitor) (out []*visitor) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	line := d.peers[v.peer]
@@ -98,18 +105,24 @@ func (d *door) admit(v *visitor) (out *visitor) {
 	}
 	d.strangers[v.conn] = v
 	v.ofPeer, v.ofAll = line.PushBack(v), d.all.PushBack(v)
-	switch {
-	case line.Len() > d.perPeer:
-		out = line.Front().Value.(*visitor)
-		d.evicted.WithLabelValues("peer").Inc()
-	case d.all.Len() > d.total:
-		out = d.all.Front().Value.(*visitor)
-		d.evicted.WithLabelValues("total").Inc()
-	default:
-		return nil
+	for line.Len() > d.perPeer {
+		oldest := line.Front().Value.(*visitor)
+		if v.since.Sub(oldest.since) < d.grace {
+			break
+		}
+		out = append(out, d.evict(oldest, "peer"))
 	}
-	d.forget(out)
+	if d.all.Len() > d.total {
+		out = append(out, d.evict(d.all.Front().Value.(*visitor), "total"))
+	}
 	return out
+}
+
+// evict counts a stranger that has to go. d.mu is held.
+func (d *door) evict(v *visitor, limit string) *visitor {
+	d.evicted.WithLabelValues(limit).Inc()
+	d.forget(v)
+	return v
 }
 
 // changed is an http.Server's ConnState: a connection that is no more, or is no

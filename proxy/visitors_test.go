@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/net/http2"
@@ -41,7 +42,7 @@ func TestACallerWithAKeyGetsInPastAnyNumberOfStrangers(t *testing.T) {
 		change func(*Options)
 		label  string
 	}{
-		"of one peer":  {func(o *Options) { o.PeerStrangers = limit }, "peer"},
+		"of one peer":  {func(o *Options) { o.PeerStrangers, o.StrangerGrace = limit, 1 }, "peer"},
 		"of all peers": {func(o *Options) { o.Strangers = limit }, "total"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -68,7 +69,7 @@ func TestACallerWithAKeyGetsInPastAnyNumberOfStrangers(t *testing.T) {
 
 func TestAConnectionThatShowedAKeyIsNoStranger(t *testing.T) {
 	up := newWireUpstream(t, behave("ok"))
-	g := newGateway(t, up.url, func(s *setup) { s.options.PeerStrangers = 1 })
+	g := newGateway(t, up.url, func(s *setup) { s.options.PeerStrangers, s.options.StrangerGrace = 1, 1 })
 	known := g.dial()
 	in := bufio.NewReader(known)
 	ask := func() {
@@ -135,7 +136,7 @@ func TestAConnectionOfWrongKeysIsClosed(t *testing.T) {
 func TestTheDoorCountsWhoIsThere(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		perPeer, total := rapid.IntRange(1, 4).Draw(t, "per peer"), rapid.IntRange(1, 8).Draw(t, "total")
-		d := newDoor(perPeer, total, newMetrics(&Proxy{}).evicted)
+		d := newDoor(perPeer, total, 0, newMetrics(&Proxy{}).evicted)
 		open := map[*doorConn]*visitor{}
 		var order []*doorConn
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
@@ -175,6 +176,30 @@ func TestTheDoorCountsWhoIsThere(t *testing.T) {
 		}
 		if d.count() != 0 || len(d.peers) != 0 || len(d.strangers) != 0 {
 			t.Fatalf("left behind: %d, %v", d.count(), d.peers)
+		}
+	})
+}
+
+// A crowd that comes at once, as behind a load balancer, is let in; what has
+// still not shown a key when its time is over goes when the next one comes.
+func TestACrowdOfOnePeerHasTimeToShowItsKeys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDoor(2, 100, defaultGrace, newMetrics(&Proxy{}).evicted)
+		var all []*doorConn
+		come := func() {
+			all = append(all, &doorConn{peer: 1})
+			d.enter(t.Context(), all[len(all)-1])
+		}
+		for range 10 {
+			come()
+		}
+		if d.count() != 10 {
+			t.Errorf("%d of 10 were let in", d.count())
+		}
+		time.Sleep(defaultGrace)
+		come()
+		if d.count() != 2 || !all[8].closed || all[9].closed {
+			t.Errorf("%d are left", d.count())
 		}
 	})
 }
