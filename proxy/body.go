@@ -122,7 +122,7 @@ func (x *exchange) fill(size, limit int64) *failure {
 		switch {
 		case int64(len(buf)) > limit:
 			return bodyTooLarge(x.p.options.MaxBody)
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return x.bodyRead()
 		case err != nil:
 			return x.bodyFailed(err)
@@ -134,7 +134,7 @@ func (x *exchange) fill(size, limit int64) *failure {
 // reader must say that it has ended, or the server takes the body as unread.
 func (x *exchange) nothingMore([]byte) *failure {
 	var one [1]byte
-	if _, err := x.readPart(one[:]); err != nil && err != io.EOF {
+	if _, err := x.readPart(one[:]); err != nil && !errors.Is(err, io.EOF) {
 		return x.bodyFailed(err)
 	}
 	return x.bodyRead()

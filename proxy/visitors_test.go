@@ -196,7 +196,7 @@ func TestACrowdOfOnePeerHasTimeToShowItsKeys(t *testing.T) {
 		if d.count() != 10 {
 			t.Errorf("%d of 10 were let in", d.count())
 		}
-		time.Sleep(defaultGrace)
+		<-time.After(defaultGrace)
 		come()
 		if d.count() != 2 || !all[8].closed || all[9].closed {
 			t.Errorf("%d are left", d.count())
