@@ -85,7 +85,7 @@ func TestWhatAClientThatTakesNothingCosts(t *testing.T) {
 	} {
 		each := cost(open) - own
 		t.Logf("%s: %d stalled clients, %d KiB each (and %d KiB the test's)", name, readers, each>>10, own>>10)
-		if each > stalledCost || each <= 0 {
+		if each > stalledCost && !raced || each <= 0 {
 			t.Errorf("%s: %d bytes each, over %d", name, each, stalledCost)
 		}
 	}
@@ -93,8 +93,9 @@ func TestWhatAClientThatTakesNothingCosts(t *testing.T) {
 
 // inUse is the memory that values and stacks hold.
 func inUse() int64 {
-	runtime.GC()
-	runtime.GC() // what pools held is freed by the second
+	for range 4 { // the second frees what pools held, and each halves stacks that are too large
+		runtime.GC()
+	}
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc + m.StackInuse)
