@@ -122,7 +122,9 @@ func (x *exchange) attempt(to *rules.Candidate) (*answer, *failure) {
 	x.trace.describeAttempt(x)
 	x.record.dispatch(time.Since(x.started))
 	x.target.traffic.requests.Add(1)
+	out.inform = x.informer()
 	a, err := x.target.carrier.do(t.ctx, out, func() { t.watch.enter(awaitHeader) })
+	x.lastWord()
 	x.record.attempts += max(1, out.dispatched)
 	x.record.connect = out.connect
 	if err != nil {

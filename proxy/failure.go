@@ -85,7 +85,7 @@ func (x *exchange) writeFailure(f *failure) {
 	if f.retryAfter > 0 {
 		h["Retry-After"] = []string{strconv.Itoa(max(1, int(f.retryAfter/time.Second)))}
 	}
-	if x.unreadBody() {
+	if x.unreadBody() && !x.h2 {
 		h["Connection"] = []string{"close"}
 	}
 	x.w.WriteHeader(f.status)
@@ -215,7 +215,7 @@ func googleStatus(status int) string {
 func (x *exchange) clientLost(err error) endReason {
 	x.broken = true
 	var timeout net.Error
-	if errors.As(err, &timeout) && timeout.Timeout() {
+	if x.stalled.Load() || errors.As(err, &timeout) && timeout.Timeout() {
 		return endClientStalled
 	}
 	return endClientGone

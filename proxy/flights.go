@@ -83,7 +83,8 @@ func (f *flights) landed(ctx context.Context) bool {
 // leaving is noticed where net/http does not notice it.
 const sweepEvery = 700 * time.Millisecond
 
-// sweepFlights looks at the sockets of silent exchanges. net/http notices a
+// sweepFlights ends the streams whose clients stall (see pace.go), and looks at
+// the sockets of silent exchanges. net/http notices a
 // client that leaves by reading ahead, and reads no further once a byte of a
 // next request is there; the upstream would go on generating for nobody.
 func (p *Proxy) sweepFlights() {
@@ -96,7 +97,9 @@ func (p *Proxy) sweepFlights() {
 			return
 		case now := <-tick.C:
 			p.flights.each(func(x *exchange) {
-				if now.Sub(x.started) >= sweepEvery && x.quiet(now) && peerGone(x.conn) {
+				if x.h2 { // whose connection is always read
+					x.endStalled(now)
+				} else if now.Sub(x.started) >= sweepEvery && x.quiet(now) && peerGone(x.conn) {
 					x.cancel(nil)
 				}
 			})

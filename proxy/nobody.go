@@ -1,9 +1,9 @@
 package proxy
 
 import (
+	"errors"
 	"io"
 	"net/http"
-	"time"
 )
 
 // mayFollow says whether a body may come although none was announced. In HTTP/2
@@ -16,12 +16,11 @@ func (x *exchange) mayFollow() bool {
 
 // nothingFollows waits for the end of a body that is to be empty.
 func (x *exchange) nothingFollows() *failure {
-	_ = x.rc.SetReadDeadline(time.Now().Add(x.p.options.ReadStall))
 	var one [1]byte
-	switch n, err := x.r.Body.Read(one[:]); {
+	switch n, err := x.readPart(one[:]); {
 	case n > 0 || err == nil:
 		return malformedBody()
-	case err != io.EOF:
+	case !errors.Is(err, io.EOF):
 		return x.bodyFailed(err)
 	}
 	return x.bodyRead()

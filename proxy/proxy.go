@@ -16,8 +16,10 @@
 // Beside that way: models*.go answers which models there are, asking the
 // upstreams and the rules; failure.go writes the gateway's own errors in the
 // caller's wire format and errorline.go tells why in the log; watch.go bounds
-// every phase, flights.go knows what is under way, snapshot.go and reload.go
-// hold the configuration, server.go the listener and its end.
+// every phase, pace.go how slow a client may be, visitors.go how many connections
+// nobody answers for; interim.go passes 1xx answers; flights.go knows what is
+// under way, snapshot.go and reload.go hold the configuration, server.go the
+// listener and its end.
 //
 // A failure at any step is a value that goes up to ServeHTTP, the only place
 // that writes one. The package asks no store on the way of a request but the
@@ -66,6 +68,13 @@ type Options struct {
 	Recheck    time.Duration     // the key of a WebSocket is looked at again so often; 5 s
 	ReadStall  time.Duration     // a client that sends nothing of its body for so long is cut; 30 s
 
+	// Connections on which no valid key has been shown yet: of one peer (where
+	// they have had their grace), and of all. The oldest is closed where there
+	// are more.
+	PeerStrangers int           // 256
+	StrangerGrace time.Duration // 2 s
+	Strangers     int           // 8192, or a quarter of the files that may be open
+
 	Tracing *Tracing  // makes spans of exchanges; nil: off, and trace headers pass as they came
 	BodyLog io.Writer // takes the lines of the body log, one with each Write, from one goroutine; nil: off
 
@@ -101,6 +110,7 @@ type Proxy struct {
 	snapshot atomic.Pointer[snapshot]
 	reloads  reloads
 	flights  flights
+	door     *door
 	budget   budget
 	metrics  *metrics
 	lists    *modelLists
@@ -128,6 +138,7 @@ func New(o Options) (*Proxy, error) {
 	}
 	p.leaving, p.leave = context.WithCancel(context.Background())
 	p.metrics, p.lists = newMetrics(p), newModelLists(p)
+	p.door = newDoor(o.PeerStrangers, o.Strangers, o.StrangerGrace, p.metrics.evicted)
 	go p.sweepFlights()
 	return p, nil
 }
@@ -147,6 +158,15 @@ func (o *Options) fillIn() {
 	}
 	if o.Recheck == 0 {
 		o.Recheck = 5 * time.Second
+	}
+	if o.PeerStrangers == 0 {
+		o.PeerStrangers = defaultPeerStrangers
+	}
+	if o.StrangerGrace == 0 {
+		o.StrangerGrace = defaultGrace
+	}
+	if o.Strangers == 0 {
+		o.Strangers = defaultStrangers(openFiles())
 	}
 	o.Timeouts = o.Timeouts.Or(DefaultTimeouts())
 }
@@ -185,7 +205,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if chunked(r) || !r.ProtoAtLeast(1, 1) || p.draining.Load() {
 		w.Header().Set("Connection", "close")
 	}
-	if r.ContentLength != 0 {
+	if r.ContentLength != 0 && r.ProtoMajor < 2 {
 		// The server waits for what is left of a body that nobody reads, also
 		// where the caller is a stranger. See bodyRead for where this ends.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(p.options.ReadStall))

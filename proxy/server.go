@@ -23,6 +23,38 @@ const (
 	afterCutTimeout   = 5 * time.Second
 )
 
+// The bounds of an HTTP/2 connection. The server itself ends one that floods it:
+// 10,000 queued control frames, or a thousand requests that were taken back
+// before they were begun.
+const (
+	maxStreams  = 250      // requests at the same time; what is more waits at the client
+	frameBytes  = 16 << 10 // the protocol's smallest limit: it is buffered for strangers, too
+	streamBytes = 1 << 20  // of a body on its way in before it is read: one round trip's worth
+	connBytes   = 1 << 20  // the same for all bodies of a connection
+	pingAfter   = 15 * time.Second
+	pongWithin  = 5 * time.Second
+)
+
+func protocols() *http.Protocols {
+	var p http.Protocols
+	p.SetHTTP1(true)
+	p.SetHTTP2(true)
+	p.SetUnencryptedHTTP2(true)
+	return &p
+}
+
+func streams(o *Options) *http.HTTP2Config {
+	return &http.HTTP2Config{
+		MaxConcurrentStreams:          maxStreams,
+		MaxReadFrameSize:              frameBytes,
+		MaxReceiveBufferPerStream:     streamBytes,
+		MaxReceiveBufferPerConnection: connBytes,
+		SendPingTimeout:               pingAfter,
+		PingTimeout:                   pongWithin,
+		WriteByteTimeout:              o.WriteStall,
+	}
+}
+
 // Server is the listener that a Proxy wants: net/http's, with bounds that suit
 // streams, and an end of its own.
 type Server struct {
@@ -30,17 +62,19 @@ type Server struct {
 	http  *http.Server
 }
 
-// NewServer makes a server. With certificates it speaks TLS.
+// NewServer makes a server. With certificates it speaks TLS, and HTTP/2 to those
+// who negotiate it; without, HTTP/2 to those who begin with it (RFC 9113, section
+// 3.3). A request to upgrade to h2c is ignored (section 3.1).
 func NewServer(p *Proxy, certificates ...tls.Certificate) *Server {
-	var protocols http.Protocols
-	protocols.SetHTTP1(true)
 	s := &Server{proxy: p, http: &http.Server{
 		Handler:                      p,
 		ReadHeaderTimeout:            readHeaderTimeout,
 		IdleTimeout:                  clientIdleTimeout,
 		MaxHeaderBytes:               headBytes - headSlop,
-		ConnContext:                  withConn,
-		Protocols:                    &protocols,
+		ConnContext:                  p.door.enter,
+		ConnState:                    p.door.changed,
+		Protocols:                    protocols(),
+		HTTP2:                        streams(&p.options),
 		ErrorLog:                     log.New(serverLog{p.options.Log}, "", 0),
 		DisableGeneralOptionsHandler: true, // OPTIONS * is refused with the other odd targets
 	}}

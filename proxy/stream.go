@@ -105,10 +105,12 @@ func (x *exchange) firstRead(a *answer, buf []byte) (int, error) {
 // sendHead writes and flushes the head. A client that is gone shows at the next
 // write.
 func (x *exchange) sendHead() {
-	x.moveWriteDeadline(time.Now())
+	now := time.Now()
+	x.moveWriteDeadline(now)
 	x.w.WriteHeader(x.record.status)
 	x.headSent = true
 	_ = x.rc.Flush()
+	_ = x.taken(0, now)
 }
 
 // pass gives bytes to the client, and then to the observer. It flushes when
@@ -126,6 +128,9 @@ func (x *exchange) pass(b []byte, drained bool) error {
 		err = x.rc.Flush()
 	}
 	x.try.watch.writing.Store(false)
+	if slow := x.taken(len(b), now); err == nil {
+		err = slow
+	}
 	if err != nil {
 		return err
 	}

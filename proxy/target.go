@@ -39,6 +39,9 @@ func (x *exchange) readTarget() *failure {
 	case headerFields(x.r.Header) > maxHeaderFields:
 		return tooManyHeaders()
 	}
+	if expected := x.r.Header.Get("Expect"); expected != "" && !strings.EqualFold(expected, "100-continue") {
+		return unknownExpectation() // over HTTP/1 net/http says so before us
+	}
 	if !rules.KnownMethod(x.request.Method) {
 		return badMethod(x.r.Method)
 	}

@@ -77,7 +77,6 @@ func posting(more ...hpack.HeaderField) func([]hpack.HeaderField) []hpack.Header
 func (b *wireBench) serveHTTP2(t *testing.T) *switchboard {
 	t.Helper()
 	board, s := newSwitchboard(), NewServer(b.proxy)
-	s.http.Protocols.SetUnencryptedHTTP2(true)
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(board) }()
 	t.Cleanup(func() {

@@ -221,11 +221,6 @@ func nextAnswer(in *bufio.Reader, method string) (*http.Response, string, error)
 	return response, string(body), err
 }
 
-func isTimeout(err error) bool {
-	var timeout net.Error
-	return errors.As(err, &timeout) && timeout.Timeout()
-}
-
 func isProbe(r *http.Response, body string) bool {
 	return r.StatusCode == http.StatusMethodNotAllowed && strings.Contains(body, `\"PROBE\"`)
 }
