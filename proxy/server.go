@@ -60,6 +60,7 @@ func streams(o *Options) *http.HTTP2Config {
 type Server struct {
 	proxy *Proxy
 	http  *http.Server
+	tls   bool // http.TLSConfig does not say it: HTTP/2 puts one there by itself
 }
 
 // NewServer makes a server. With certificates it speaks TLS, and HTTP/2 to those
@@ -78,7 +79,7 @@ func NewServer(p *Proxy, certificates ...tls.Certificate) *Server {
 		ErrorLog:                     log.New(serverLog{p.options.Log}, "", 0),
 		DisableGeneralOptionsHandler: true, // OPTIONS * is refused with the other odd targets
 	}}
-	if len(certificates) > 0 {
+	if s.tls = len(certificates) > 0; s.tls {
 		s.http.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: certificates}
 	}
 	return s
@@ -87,7 +88,7 @@ func NewServer(p *Proxy, certificates ...tls.Certificate) *Server {
 // Serve takes requests from l until Drain. It closes l.
 func (s *Server) Serve(l net.Listener) error {
 	var err error
-	if s.http.TLSConfig != nil {
+	if s.tls {
 		err = s.http.ServeTLS(l, "", "")
 	} else {
 		err = s.http.Serve(l)

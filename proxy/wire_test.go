@@ -43,6 +43,7 @@ func newWireBench(t testing.TB, certificates ...tls.Certificate) *wireBench {
 	b.up = newWireUpstream(t, b.answer)
 	b.gateway = newGateway(t, b.up.url, func(s *setup) {
 		s.options.MaxBody = wireBodyLimit
+		s.config.Upstreams[0].Models = []string{"m"} // it need not be asked for them
 		s.certificates = certificates
 	})
 	b.other = b.keys.issue(t, "other-bot", nil)
