@@ -40,7 +40,7 @@ func h2Cases() map[string]h2Case {
 		"a method with a line end":      {change: but(field(":method", "GET /smuggled HTTP/1.1\r\nX-A:")), outcome: refused},
 		"CONNECT":                       {change: but(field(":method", "CONNECT")), outcome: refused},
 		"101 fields":                    {change: with(repeated(field("x-a", "b"), 101)...), outcome: "< 431 too_many_headers\n"},
-		"a body over the limit":         {change: posting(), data: strings.Repeat("x", wireBodyLimit+1), outcome: "< 413 request_too_large\n"},
+		"a body over the limit":         {change: posting(), data: strings.Repeat("x", rawBodyLimit+1), outcome: "< 413 request_too_large\n"},
 		"a scheme of another kind":      {change: but(field(":scheme", "file")), outcome: refused},
 	}
 	for path, outcome := range map[string]string{

@@ -16,7 +16,7 @@ import (
 )
 
 // h2Case is a request as frames, with fields in the order and spelling in which
-// they are sent, and what becomes of it: the lines < and ^ of wireCase.
+// they are sent, and what becomes of it: the lines < and ^ of rawCase.
 type h2Case struct {
 	change  func(fields []hpack.HeaderField) []hpack.HeaderField // of a GET of /v1/x with a key
 	data    string                                               // in one DATA frame; "": there is none
@@ -74,7 +74,7 @@ func posting(more ...hpack.HeaderField) func([]hpack.HeaderField) []hpack.Header
 }
 
 // serveHTTP2 serves HTTP/2 without TLS on the bench's lines.
-func (b *wireBench) serveHTTP2(t *testing.T) *switchboard {
+func (b *rawBench) serveHTTP2(t *testing.T) *switchboard {
 	t.Helper()
 	board, s := newSwitchboard(), NewServer(b.proxy)
 	served := make(chan error, 1)
@@ -91,7 +91,7 @@ func (b *wireBench) serveHTTP2(t *testing.T) *switchboard {
 
 // playFrames sends a case on a connection of its own and writes down what
 // becomes of it.
-func (b *wireBench) playFrames(t *testing.T, c *h2Case, conn net.Conn) string {
+func (b *rawBench) playFrames(t *testing.T, c *h2Case, conn net.Conn) string {
 	t.Helper()
 	before := len(b.saw(0))
 	_ = conn.SetDeadline(time.Now().Add(patience))
@@ -180,8 +180,8 @@ func (c *h2Case) hear(frames *http2.Framer) (heard string) {
 	}
 }
 
-func TestWireEveryRequestInFramesHasItsAnswer(t *testing.T) {
-	b := newWireBench(t)
+func TestRawEveryRequestInFramesHasItsAnswer(t *testing.T) {
+	b := newRawBench(t)
 	board := b.serveHTTP2(t)
 	for title, c := range h2Cases() {
 		t.Run(title, func(t *testing.T) {

@@ -63,9 +63,9 @@ func (y *tally) look(c net.Conn, r *sent) bool {
 	return true
 }
 
-// wireQuiet is how long a gateway that still listens must have said nothing
+// rawQuiet is how long a gateway that still listens must have said nothing
 // before the client takes leave.
-const wireQuiet = 5 * time.Millisecond
+const rawQuiet = 5 * time.Millisecond
 
 // FuzzListener: whatever bytes come, in however many pieces, every request that
 // the upstream sees was one, carries no gateway key and is answered, nothing
@@ -81,7 +81,7 @@ func FuzzListener(f *testing.F) {
 	counts := &tally{}
 	up := newWireUpstream(f, counts.look)
 	g := newGateway(f, up.url, func(s *setup) {
-		s.options.MaxBody = wireBodyLimit
+		s.options.MaxBody = rawBodyLimit
 		s.options.Log = zerolog.New(counts)
 	})
 	other := g.keys.issue(f, "other-bot", nil)
@@ -153,12 +153,12 @@ func converse(t *testing.T, conn net.Conn, pieces ...[]byte) string {
 			}
 		}
 	}()
-	quiet := time.NewTimer(wireQuiet)
+	quiet := time.NewTimer(rawQuiet)
 	defer quiet.Stop()
 	for {
 		select {
 		case <-heard:
-			quiet.Reset(wireQuiet)
+			quiet.Reset(rawQuiet)
 		case <-quiet.C:
 			_ = conn.(interface{ CloseWrite() error }).CloseWrite()
 		case err := <-ended:

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// The corpus of raw requests, testdata/wire/*.txt, is read as a reader reads it:
+// The corpus of raw requests, testdata/raw/*.txt, is read as a reader reads it:
 //
 //	# what the case shows, as a sentence
 //	> what the client sends; ends of lines only where \r and \n say so
@@ -23,10 +23,10 @@ import (
 //
 // In what is sent, \r \n \t \xHH and \\ stand for bytes, ${key}, ${other} for
 // two gateway keys, ${text*N} for text N times, and ${end} for the end of what
-// the client says. go test -run Wire -update writes the lines < and ^ anew.
+// the client says. go test -run Raw -update writes the lines < and ^ anew.
 
-// wireCase is one of them.
-type wireCase struct {
+// rawCase is one of them.
+type rawCase struct {
 	title   string
 	script  []string // the lines "> ", without that
 	outcome string   // the lines "< " and "^ ", as they stand
@@ -36,13 +36,13 @@ type wireCase struct {
 var update = flag.Bool("update", false, "write testdata anew")
 
 // readCorpus reads the cases of a file.
-func readCorpus(t testing.TB, file string) (cases []*wireCase) {
+func readCorpus(t testing.TB, file string) (cases []*rawCase) {
 	t.Helper()
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var c *wireCase
+	var c *rawCase
 	comment := ""
 	for n, line := range strings.Split(strings.TrimSuffix(string(text), "\n"), "\n") {
 		mark, rest, _ := strings.Cut(line, " ")
@@ -50,7 +50,7 @@ func readCorpus(t testing.TB, file string) (cases []*wireCase) {
 		case mark == "//":
 			comment += line + "\n"
 		case mark == "#":
-			c = &wireCase{title: rest, comment: comment}
+			c = &rawCase{title: rest, comment: comment}
 			comment = ""
 			cases = append(cases, c)
 		case line == "":
@@ -68,7 +68,7 @@ func readCorpus(t testing.TB, file string) (cases []*wireCase) {
 // corpusFiles lists the corpus.
 func corpusFiles(t testing.TB) []string {
 	t.Helper()
-	files, err := filepath.Glob("testdata/wire/*.txt")
+	files, err := filepath.Glob("testdata/raw/*.txt")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no corpus: %v", err)
 	}
@@ -76,7 +76,7 @@ func corpusFiles(t testing.TB) []string {
 }
 
 // writeCorpus writes a file with the outcomes that cases have now.
-func writeCorpus(t testing.TB, file string, cases []*wireCase) {
+func writeCorpus(t testing.TB, file string, cases []*rawCase) {
 	t.Helper()
 	var out strings.Builder
 	for n, c := range cases {
@@ -101,7 +101,7 @@ var placeholder = regexp.MustCompile(`\$\{(key|other|end|[^}]*\*[0-9]+)\}`)
 
 // sends gives the bytes that a case sends, and whether the client says that it
 // has ended after them.
-func (c *wireCase) sends(t testing.TB, key, other string) (all []byte, end bool) {
+func (c *rawCase) sends(t testing.TB, key, other string) (all []byte, end bool) {
 	t.Helper()
 	for _, line := range c.script {
 		line = placeholder.ReplaceAllStringFunc(line, func(found string) string {
@@ -145,13 +145,13 @@ func unescapeBytes(t testing.TB, line string) (out []byte) {
 }
 
 // keeps says whether the connection is to be kept.
-func (c *wireCase) keeps() bool { return strings.Contains(c.outcome, "< kept\n") }
+func (c *rawCase) keeps() bool { return strings.Contains(c.outcome, "< kept\n") }
 
 var requestLine = regexp.MustCompile(`^([A-Z]+) \S+ HTTP/1\.\d\\r\\n`)
 
 // methods lists the methods of a case's requests, in order: what is sent for
 // HEAD is answered without a body.
-func (c *wireCase) methods() (all []string) {
+func (c *rawCase) methods() (all []string) {
 	for _, line := range c.script {
 		if found := requestLine.FindStringSubmatch(line); found != nil {
 			all = append(all, found[1])

@@ -21,9 +21,9 @@ import (
 	"github.com/llmgw/llmgw/accounts"
 )
 
-// wireBench is a gateway with an upstream that writes down what it sees, and
+// rawBench is a gateway with an upstream that writes down what it sees, and
 // the ways in which a client can reach it.
-type wireBench struct {
+type rawBench struct {
 	*gateway
 	other string // another valid key
 	up    *wireUpstream
@@ -34,15 +34,15 @@ type wireBench struct {
 	seen []string
 }
 
-// wireBodyLimit is the gateway's limit for a body.
-const wireBodyLimit = 4 << 10
+// rawBodyLimit is the gateway's limit for a body.
+const rawBodyLimit = 4 << 10
 
-func newWireBench(t testing.TB, certificates ...tls.Certificate) *wireBench {
+func newRawBench(t testing.TB, certificates ...tls.Certificate) *rawBench {
 	t.Helper()
-	b := &wireBench{board: newSwitchboard()}
+	b := &rawBench{board: newSwitchboard()}
 	b.up = newWireUpstream(t, b.answer)
 	b.gateway = newGateway(t, b.up.url, func(s *setup) {
-		s.options.MaxBody = wireBodyLimit
+		s.options.MaxBody = rawBodyLimit
 		s.config.Upstreams[0].Models = []string{"m"} // it need not be asked for them
 		s.certificates = certificates
 	})
@@ -64,7 +64,7 @@ func newWireBench(t testing.TB, certificates ...tls.Certificate) *wireBench {
 }
 
 // answer writes down a request, and answers with what it wrote down.
-func (b *wireBench) answer(c net.Conn, r *sent) bool {
+func (b *rawBench) answer(c net.Conn, r *sent) bool {
 	text := fmt.Sprintf("^ %s %s %d\n", r.Method, visible(r.RequestURI), len(r.body))
 	if r.Host != c.LocalAddr().String() {
 		text += "^ | Host: " + r.Host + "\n"
@@ -116,28 +116,28 @@ func visible(s string) string {
 }
 
 // saw gives what the upstream saw from the request of a number on.
-func (b *wireBench) saw(from int) []string {
+func (b *rawBench) saw(from int) []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return slices.Clone(b.seen[from:])
 }
 
 // dialers are the ways to the gateway.
-func (b *wireBench) tcp() (net.Conn, error) { return net.Dial("tcp", b.addr) }
+func (b *rawBench) tcp() (net.Conn, error) { return net.Dial("tcp", b.addr) }
 
-func (b *wireBench) tls() (net.Conn, error) {
+func (b *rawBench) tls() (net.Conn, error) {
 	return tls.Dial("tcp", b.addr, &tls.Config{RootCAs: b.roots, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}})
 }
 
-// wireProbe asks whether a connection is still one for requests. No case sends
+// rawProbe asks whether a connection is still one for requests. No case sends
 // the like.
-const wireProbe = "PROBE / HTTP/1.1\r\nHost: probe\r\n\r\n"
+const rawProbe = "PROBE / HTTP/1.1\r\nHost: probe\r\n\r\n"
 
 // play sends the pieces on a new connection, one write each, and writes down
 // what becomes of it. Nothing is left to time: the connection either ends, or
 // it answers the probe that follows the first answer. There is no probe where
 // the end is expected: what meets a closed socket takes back the last answer.
-func (b *wireBench) play(t testing.TB, c *wireCase, dial func() (net.Conn, error), pieces [][]byte, end bool) string {
+func (b *rawBench) play(t testing.TB, c *rawCase, dial func() (net.Conn, error), pieces [][]byte, end bool) string {
 	t.Helper()
 	before, arrived := len(b.saw(0)), len(b.up.arrived())
 	conn, err := dial()
@@ -178,7 +178,7 @@ func (b *wireBench) play(t testing.TB, c *wireCase, dial func() (net.Conn, error
 
 // hear reads answers until the connection ends or takes the probe. bodies are
 // those that the upstream made.
-func (b *wireBench) hear(t testing.TB, c *wireCase, conn net.Conn, sent <-chan struct{}) (answers string, bodies []string) {
+func (b *rawBench) hear(t testing.TB, c *rawCase, conn net.Conn, sent <-chan struct{}) (answers string, bodies []string) {
 	t.Helper()
 	in, methods := bufio.NewReader(conn), c.methods()
 	for n := 0; ; n++ {
@@ -206,7 +206,7 @@ func (b *wireBench) hear(t testing.TB, c *wireCase, conn net.Conn, sent <-chan s
 		if n == 0 && !response.Close && (*update || c.keeps()) {
 			go func() { // the other side may want to be heard before it listens
 				<-sent
-				say(conn, wireProbe)
+				say(conn, rawProbe)
 			}()
 		}
 	}
@@ -236,10 +236,10 @@ func describeAnswer(r *http.Response, body string) string {
 	return fmt.Sprintf("%d %q", r.StatusCode, body)
 }
 
-func TestWireEveryRequestOfTheCorpusHasItsAnswer(t *testing.T) {
-	b := newWireBench(t)
+func TestRawEveryRequestOfTheCorpusHasItsAnswer(t *testing.T) {
+	b := newRawBench(t)
 	total := 0
-	eachFile(t, func(t *testing.T, file string, cases []*wireCase) {
+	eachFile(t, func(t *testing.T, file string, cases []*rawCase) {
 		total += len(cases)
 		for _, c := range cases {
 			t.Run(c.title, func(t *testing.T) {
@@ -270,8 +270,8 @@ func TestWireEveryRequestOfTheCorpusHasItsAnswer(t *testing.T) {
 }
 
 // A body is the caller's own text: it is not looked through for keys.
-func TestWireAKeyInABodyPassesWithTheBody(t *testing.T) {
-	b := newWireBench(t)
+func TestRawAKeyInABodyPassesWithTheBody(t *testing.T) {
+	b := newRawBench(t)
 	body := `{"note":"` + b.other + `"}`
 	if response, text, err := b.do(b.post("/v1/x", body)); err != nil || response.StatusCode != 200 {
 		t.Fatalf("%s %v", text, err)
@@ -282,9 +282,9 @@ func TestWireAKeyInABodyPassesWithTheBody(t *testing.T) {
 	b.up.forget()
 }
 
-func TestWireTheSameAnswersOverTLS(t *testing.T) {
-	b := newWireBench(t, certificate(t, time.Now().Add(time.Hour)))
-	eachFile(t, func(t *testing.T, _ string, cases []*wireCase) {
+func TestRawTheSameAnswersOverTLS(t *testing.T) {
+	b := newRawBench(t, certificate(t, time.Now().Add(time.Hour)))
+	eachFile(t, func(t *testing.T, _ string, cases []*rawCase) {
 		for _, c := range cases {
 			t.Run(c.title, func(t *testing.T) {
 				all, end := c.sends(t, b.key, b.other)
@@ -295,10 +295,10 @@ func TestWireTheSameAnswersOverTLS(t *testing.T) {
 }
 
 // What arrives byte by byte is read as what arrives at once.
-func TestWireTheSameAnswersWhenEveryByteComesAlone(t *testing.T) {
+func TestRawTheSameAnswersWhenEveryByteComesAlone(t *testing.T) {
 	const most = 4 << 10
-	b := newWireBench(t)
-	eachFile(t, func(t *testing.T, _ string, cases []*wireCase) {
+	b := newRawBench(t)
+	eachFile(t, func(t *testing.T, _ string, cases []*rawCase) {
 		for _, c := range cases {
 			all, end := c.sends(t, b.key, b.other)
 			if len(all) > most {
@@ -313,10 +313,10 @@ func TestWireTheSameAnswersWhenEveryByteComesAlone(t *testing.T) {
 
 // A request cut in two anywhere is the same request. Of the corpus, every sixth
 // case that is about where a request ends.
-func TestWireTheSameAnswersHoweverARequestIsCut(t *testing.T) {
-	b := newWireBench(t)
+func TestRawTheSameAnswersHoweverARequestIsCut(t *testing.T) {
+	b := newRawBench(t)
 	for _, name := range []string{"framing.txt", "pipeline.txt"} {
-		for n, c := range readCorpus(t, filepath.Join("testdata", "wire", name)) {
+		for n, c := range readCorpus(t, filepath.Join("testdata", "raw", name)) {
 			all, end := c.sends(t, b.key, b.other)
 			if n%6 != 0 || len(all) > 1<<10 {
 				continue
@@ -330,7 +330,7 @@ func TestWireTheSameAnswersHoweverARequestIsCut(t *testing.T) {
 	}
 }
 
-func eachFile(t *testing.T, do func(*testing.T, string, []*wireCase)) {
+func eachFile(t *testing.T, do func(*testing.T, string, []*rawCase)) {
 	t.Helper()
 	for _, file := range corpusFiles(t) {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) { do(t, file, readCorpus(t, file)) })
@@ -338,7 +338,7 @@ func eachFile(t *testing.T, do func(*testing.T, string, []*wireCase)) {
 }
 
 // check compares what became of a case with what is pinned.
-func (c *wireCase) check(t *testing.T, got string) {
+func (c *rawCase) check(t *testing.T, got string) {
 	t.Helper()
 	if diff := cmp.Diff(c.outcome, got); diff != "" {
 		t.Errorf("want -, got +\n%s", diff)
