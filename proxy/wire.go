@@ -145,13 +145,13 @@ func (k *call) finalHead(a *attempt) (*answerHead, error) {
 
 // answer is what the head says, with the body still to be read.
 func (k *call) answer(method string, head *answerHead) (*answer, error) {
-	a := &answer{
-		status: head.status, header: head.header, body: k, length: head.length,
-		framed:  head.length >= 0 || head.chunked,
-		trailer: func() http.Header { return k.trailer },
-	}
 	k.framing, k.left = head.framing(method), head.length
 	k.keep = k.keep && k.framing != toClose
+	a := &answer{
+		status: head.status, header: head.header, body: k, length: head.length,
+		framed:  k.framing != toClose,
+		trailer: func() http.Header { return k.trailer },
+	}
 	if k.framing == noBody && method != http.MethodHead {
 		a.length = 0 // whatever was announced (RFC 9110, section 8.6)
 		k.keep = k.keep && !head.chunked && (head.length <= 0 || head.status == http.StatusNotModified)

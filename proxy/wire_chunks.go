@@ -13,6 +13,8 @@ const (
 	maxChunkLine = 4 << 10  // of one line that begins a chunk, with its extensions
 	maxChunkIdle = 16 << 10 // of such lines beyond what small chunks need
 	maxTrailers  = 64 << 10
+
+	maxChunkDigits = 16 // what others read a number of, leading zeros included
 )
 
 // chunks takes the framing out of a chunked body (RFC 9112, section 7.1). It
@@ -93,7 +95,7 @@ func (c *chunks) sizeLine(b byte) error {
 		return errChunk
 	}
 	if digit := hexDigit(b); c.at == chunkSize && digit >= 0 {
-		if c.size >= 1<<58 {
+		if c.size >= 1<<58 || c.line > maxChunkDigits {
 			return errChunk
 		}
 		c.size = c.size<<4 | digit
