@@ -68,7 +68,7 @@ func TestAnUpstreamThatChoosesHTTP2GetsIt(t *testing.T) {
 	})
 	for n := range 3 {
 		a := newTestAttempt(t, "POST", u.URL, strings.Repeat("x", 100_000))
-		got := carry(u.own.do, t.Context(), a)
+		got := carry(t.Context(), u.own.do, a)
 		if got.err != nil || got.broken != nil || got.body != events || got.header.Get("X-Proto") != "HTTP/2.0" || got.header.Get("X-Length") != "100000 100000" {
 			t.Fatalf("%v %v, %d bytes, %v", got.err, got.broken, len(got.body), got.header)
 		}
@@ -89,7 +89,7 @@ func TestManyAtOnceLearnOfHTTP2(t *testing.T) {
 	var all sync.WaitGroup
 	for range 50 {
 		all.Go(func() {
-			if got := carry(u.own.do, t.Context(), newTestAttempt(t, "POST", u.URL, "{}")); got.body != "HTTP/2.0" {
+			if got := carry(t.Context(), u.own.do, newTestAttempt(t, "POST", u.URL, "{}")); got.body != "HTTP/2.0" {
 				t.Error(got)
 			}
 		})
@@ -103,7 +103,7 @@ func TestAResetStreamNeverEndsClean(t *testing.T) {
 		w.(http.Flusher).Flush()
 		panic(http.ErrAbortHandler)
 	})
-	if got := carry(u.own.do, t.Context(), newTestAttempt(t, "POST", u.URL, "{}")); got.err == nil && got.broken == nil {
+	if got := carry(t.Context(), u.own.do, newTestAttempt(t, "POST", u.URL, "{}")); got.err == nil && got.broken == nil {
 		t.Error(got)
 	}
 }
@@ -137,7 +137,7 @@ func TestAnUpstreamChangesItsProtocol(t *testing.T) {
 		u.own.multiplexed.http.CloseIdleConnections()
 		for range 2 {
 			a := newTestAttempt(t, "POST", u.URL, "{}")
-			if got := carry(u.own.do, t.Context(), a); got.body != want || a.dispatched != 1 {
+			if got := carry(t.Context(), u.own.do, a); got.body != want || a.dispatched != 1 {
 				t.Errorf("wanted %s: %s", want, got)
 			}
 		}
@@ -158,7 +158,7 @@ func TestAChangeOfProtocolNeedsHTTP1(t *testing.T) {
 		say(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\nhello")
 		_ = c.Close()
 	})
-	if got := carry(u.own.do, t.Context(), newTestAttempt(t, "POST", u.URL, "{}")); got.body != "HTTP/2.0" {
+	if got := carry(t.Context(), u.own.do, newTestAttempt(t, "POST", u.URL, "{}")); got.body != "HTTP/2.0" {
 		t.Fatal(got)
 	}
 	a := newTestAttempt(t, "GET", u.URL, "")
@@ -253,7 +253,7 @@ func TestOnlyWhatAnHTTP2UpstreamDidNotDoIsSentAgain(t *testing.T) {
 				_, _ = conn.Write(c.answer(n, stream))
 			})
 			a := newTestAttempt(t, c.method, address, c.body)
-			got := carry(own.do, t.Context(), a)
+			got := carry(t.Context(), own.do, a)
 			if (got.err == nil) != c.well || sent.Load() != c.sent || int32(a.dispatched) != c.sent {
 				t.Errorf("%s; sent %d times, dispatched %d", got, sent.Load(), a.dispatched)
 			}

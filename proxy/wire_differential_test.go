@@ -54,7 +54,7 @@ func newTestAttempt(t testing.TB, method, address, body string) *attempt {
 }
 
 // carry sends an attempt and reads the whole answer.
-func carry(do func(context.Context, *attempt, func()) (*answer, error), ctx context.Context, a *attempt) (o outcome) {
+func carry(ctx context.Context, do func(context.Context, *attempt, func()) (*answer, error), a *attempt) (o outcome) {
 	a.inform = func(status int, _ http.Header) { o.interim = append(o.interim, status) }
 	answer, err := do(ctx, a, func() {})
 	if err != nil {
@@ -336,8 +336,8 @@ func TestAnAnswerIsTakenAsHTTPTransportTakesIt(t *testing.T) {
 			address := p.add(s)
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
-			theirs := carry(stock(h), ctx, newTestAttempt(t, s.method, address, "{}"))
-			mine := carry(own.do, ctx, newTestAttempt(t, s.method, address, "{}"))
+			theirs := carry(ctx, stock(h), newTestAttempt(t, s.method, address, "{}"))
+			mine := carry(ctx, own.do, newTestAttempt(t, s.method, address, "{}"))
 			if how := differs(s.odd, mine, theirs); how != "" {
 				rt.Fatalf("%s differs for %s %q:\nown    %s\ntheirs %s", how, s.method, s.text, mine, theirs)
 			}

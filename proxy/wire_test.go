@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -88,7 +87,7 @@ func TestUnaskedBytesNeverAnswerTheNextRequest(t *testing.T) {
 			for _, secure := range []bool{false, true} {
 				t.Run(fmt.Sprintf("%s, %s, TLS %v", name, when, secure), func(t *testing.T) {
 					answered, sent := make(chan struct{}), make(chan struct{})
-					own, address := newTestTransport(t), ""
+					own := newTestTransport(t)
 					handle := func(conn net.Conn, in *bufio.Reader) {
 						r, _, ok := next(in)
 						switch {
@@ -109,25 +108,30 @@ func TestUnaskedBytesNeverAnswerTheNextRequest(t *testing.T) {
 						close(sent)
 						_, _ = in.Peek(1)
 					}
-					if secure {
-						address = secureUpstream(t, own, handle)
-					} else {
-						address = rawUpstream(t, handle)
-					}
-					first := carry(own.do, t.Context(), newTestAttempt(t, c.method, address+"/first", ""))
+					address := upstreamOver(t, own, secure, handle)
+					first := carry(t.Context(), own.do, newTestAttempt(t, c.method, address+"/first", ""))
 					if first.err != nil || first.broken != nil || strings.Contains(first.body, "forged") {
 						t.Fatal(first)
 					}
 					close(answered)
 					waitFor(t, sent)
 					second := newTestAttempt(t, "POST", address+"/second", "{}")
-					if got := carry(own.do, t.Context(), second); got.err != nil || got.body != "own" || second.reused {
+					if got := carry(t.Context(), own.do, second); got.err != nil || got.body != "own" || second.reused {
 						t.Errorf("the next request got %s, on a used connection: %v", got, second.reused)
 					}
 				})
 			}
 		}
 	}
+}
+
+// upstreamOver is a raw upstream, in the clear or behind TLS.
+func upstreamOver(t *testing.T, own *transport, secure bool, handle func(net.Conn, *bufio.Reader)) string {
+	t.Helper()
+	if secure {
+		return secureUpstream(t, own, handle)
+	}
+	return rawUpstream(t, handle)
 }
 
 // secureUpstream is a raw upstream behind TLS, which own trusts.
@@ -168,7 +172,7 @@ func TestAConnectionIsUsedAgain(t *testing.T) {
 	} {
 		for _, secure := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, TLS %v", name, secure), func(t *testing.T) {
-				own, address := newTestTransport(t), ""
+				own := newTestTransport(t)
 				handle := func(conn net.Conn, in *bufio.Reader) {
 					for {
 						if _, _, ok := next(in); !ok {
@@ -177,14 +181,10 @@ func TestAConnectionIsUsedAgain(t *testing.T) {
 						say(conn, c.answer)
 					}
 				}
-				if secure {
-					address = secureUpstream(t, own, handle)
-				} else {
-					address = rawUpstream(t, handle)
-				}
+				address := upstreamOver(t, own, secure, handle)
 				for n := range 3 {
 					a := newTestAttempt(t, "POST", address, "{}")
-					if got := carry(own.do, t.Context(), a); got.err != nil || got.broken != nil || a.reused != (c.again && n > 0) || a.dispatched != 1 {
+					if got := carry(t.Context(), own.do, a); got.err != nil || got.broken != nil || a.reused != (c.again && n > 0) || a.dispatched != 1 {
 						t.Fatalf("request %d: %s, reused %v, dispatched %d", n, got, a.reused, a.dispatched)
 					}
 					if a.reused == (a.connect > 0) {
@@ -231,12 +231,12 @@ func TestAStaleConnectionIsReplacedWhereNothingCanHaveBeenDone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			own := newTestTransport(t)
 			address := rawUpstream(t, dying(c.then))
-			if got := carry(own.do, t.Context(), newTestAttempt(t, "GET", address, "")); got.err != nil {
+			if got := carry(t.Context(), own.do, newTestAttempt(t, "GET", address, "")); got.err != nil {
 				t.Fatal(got)
 			}
 			a := newTestAttempt(t, c.method, address, c.body)
 			a.header.Set("Idempotency-Key", "changes nothing")
-			got := carry(own.do, t.Context(), a)
+			got := carry(t.Context(), own.do, a)
 			if (got.err == nil) != c.well || a.dispatched != c.dispatched {
 				t.Errorf("%s, dispatched %d times", got, a.dispatched)
 			}
@@ -256,7 +256,7 @@ func TestAnIdleConnectionThatTheUpstreamClosedIsNotUsed(t *testing.T) {
 	})
 	for range 50 {
 		a := newTestAttempt(t, "POST", address, "{}")
-		if got := carry(own.do, t.Context(), a); got.err != nil || a.dispatched != 1 {
+		if got := carry(t.Context(), own.do, a); got.err != nil || a.dispatched != 1 {
 			t.Fatalf("%s, dispatched %d times", got, a.dispatched)
 		}
 		waitFor(t, closed)
@@ -281,7 +281,7 @@ func TestIdleConnectionsAreFewAndGrowOld(t *testing.T) {
 	answered := make(chan outcome, 3)
 	for range 3 {
 		a := newTestAttempt(t, "POST", address, "{}")
-		go func() { answered <- carry(own.do, t.Context(), a) }()
+		go func() { answered <- carry(t.Context(), own.do, a) }()
 	}
 	for range 3 {
 		waitFor(t, arrived)
@@ -304,171 +304,6 @@ func TestIdleConnectionsAreFewAndGrowOld(t *testing.T) {
 	}
 }
 
-func TestHowARequestIsWritten(t *testing.T) {
-	for name, c := range map[string]struct {
-		change func(*attempt)
-		want   string
-	}{
-		"a body":   {func(a *attempt) { a.body = []byte("{}") }, "POST /p?q=1 HTTP/1.1\r\nHost: HOST\r\nContent-Length: 2\r\n\r\n{}"},
-		"no body":  {func(*attempt) {}, "POST /p?q=1 HTTP/1.1\r\nHost: HOST\r\nContent-Length: 0\r\n\r\n"},
-		"a GET":    {func(a *attempt) { a.method = "GET" }, "GET /p?q=1 HTTP/1.1\r\nHost: HOST\r\n\r\n"},
-		"a DELETE": {func(a *attempt) { a.method = "DELETE" }, "DELETE /p?q=1 HTTP/1.1\r\nHost: HOST\r\n\r\n"},
-		"headers by name": {func(a *attempt) {
-			a.header = http.Header{"X-B": {"2", "3"}, "Accept": {" a\tb "}, "User-Agent": {"me"}, "Host": {"evil"}, "Content-Length": {"9"}, "Trailer": {"x"}, "Transfer-Encoding": {"x"}}
-		}, "POST /p?q=1 HTTP/1.1\r\nHost: HOST\r\nContent-Length: 0\r\nAccept: a\tb\r\nUser-Agent: me\r\nX-B: 2\r\nX-B: 3\r\n\r\n"},
-		"a stream": {func(a *attempt) {
-			a.stream, a.length = io.MultiReader(strings.NewReader("he"), strings.NewReader("llo")), -1
-		}, "POST /p?q=1 HTTP/1.1\r\nHost: HOST\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n"},
-		"a stream of a length":    {func(a *attempt) { a.stream, a.length = strings.NewReader("hello"), 5 }, "POST /p?q=1 HTTP/1.1\r\nHost: HOST\r\nContent-Length: 5\r\n\r\nhello"},
-		"a stream of no length":   {func(a *attempt) { a.stream, a.length = strings.NewReader(""), 0 }, "POST /p?q=1 HTTP/1.1\r\nHost: HOST\r\nContent-Length: 0\r\n\r\n"},
-		"an empty stream":         {func(a *attempt) { a.stream, a.length = strings.NewReader(""), -1 }, "POST /p?q=1 HTTP/1.1\r\nHost: HOST\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
-		"no path":                 {func(a *attempt) { a.url.Path = "" }, "POST /?q=1 HTTP/1.1\r\nHost: HOST\r\nContent-Length: 0\r\n\r\n"},
-		"an escaped path":         {func(a *attempt) { a.url.Path, a.url.RawPath = "/a/b c", "/a%2Fb%20c" }, "POST /a%2Fb%20c"},
-		"a line break in a value": {func(a *attempt) { a.header.Set("X-A", "1\r\nX-B: 2") }, ""},
-		"a NUL in a value":        {func(a *attempt) { a.header.Set("X-A", "1\x00") }, ""},
-		"a space in a name":       {func(a *attempt) { a.header["X A"] = []string{"1"} }, ""},
-		"a line break in a query": {func(a *attempt) { a.url.RawQuery = "a\r\nX: 1" }, ""},
-		"a space in a method":     {func(a *attempt) { a.method = "GET /x" }, ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			arrived := make(chan string, 1)
-			address := rawUpstream(t, func(c net.Conn, in *bufio.Reader) {
-				var text bytes.Buffer
-				if _, _, ok := next(bufio.NewReader(io.TeeReader(in, &text))); !ok {
-					return
-				}
-				arrived <- text.String()
-				say(c, answerText("text/plain", "ok"))
-			})
-			a := newTestAttempt(t, "POST", address+"/p?q=1", "")
-			c.change(a)
-			got := carry(newTestTransport(t).do, t.Context(), a)
-			if c.want == "" {
-				if got.err == nil || a.dispatched != 0 {
-					t.Errorf("%s, dispatched %d times", got, a.dispatched)
-				}
-				return
-			}
-			text := strings.ReplaceAll(waitFor(t, arrived), strings.TrimPrefix(address, "http://"), "HOST")
-			if got.err != nil || !strings.HasPrefix(text, c.want) || strings.Contains(c.want, "\r\n\r\n") && text != c.want {
-				t.Errorf("%v, wrote %q", got.err, text)
-			}
-		})
-	}
-}
-
-// bodies of every size arrive whole, in the clear and over TLS, and the
-// connection is used again after them.
-func TestABodyOfAnySizeArrivesWhole(t *testing.T) {
-	for _, secure := range []bool{false, true} {
-		own, address := newTestTransport(t), ""
-		handle := func(c net.Conn, in *bufio.Reader) {
-			for {
-				_, body, ok := next(in)
-				if !ok {
-					return
-				}
-				say(c, fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", len(body)), body)
-			}
-		}
-		if secure {
-			address = secureUpstream(t, own, handle)
-		} else {
-			address = rawUpstream(t, handle)
-		}
-		for n, size := range []int{0, 1, 7000, 8 << 10, 9000, inlineBytes, inlineBytes + 1, 100_000, 5 << 20} {
-			body := strings.Repeat("0123456789abcdef", size/16+1)[:size]
-			for _, streamed := range []bool{false, true} {
-				a := newTestAttempt(t, "POST", address, body)
-				if streamed {
-					a.stream, a.body, a.length = strings.NewReader(body), nil, -1
-				}
-				got := carry(own.do, t.Context(), a)
-				if got.err != nil || got.broken != nil || got.body != body {
-					t.Fatalf("TLS %v, %d bytes, streamed %v: %v %v, %d bytes came back", secure, size, streamed, got.err, got.broken, len(got.body))
-				}
-				if a.lent.Load() != 0 {
-					t.Error("the body is still lent")
-				}
-				if n > 0 && !a.reused {
-					t.Errorf("TLS %v, %d bytes, streamed %v: on a new connection", secure, size, streamed)
-				}
-			}
-		}
-	}
-}
-
-// An upstream may refuse a body before it has read it.
-func TestAnEarlyAnswerIsReadWhileTheBodyIsStillWritten(t *testing.T) {
-	for _, streamed := range []bool{false, true} {
-		t.Run(fmt.Sprintf("streamed %v", streamed), func(t *testing.T) {
-			answered := make(chan struct{})
-			own := newTestTransport(t)
-			address := rawUpstream(t, func(c net.Conn, in *bufio.Reader) {
-				r, err := http.ReadRequest(in)
-				if err != nil {
-					return
-				}
-				if r.URL.Path == "/second" {
-					say(c, answerText("text/plain", "ok"))
-					return
-				}
-				say(c, "HTTP/1.1 413 X\r\nContent-Length: 3\r\n\r\nbig")
-				<-answered // and nothing of the body is read
-			})
-			a := newTestAttempt(t, "POST", address+"/first", strings.Repeat("x", 32<<20))
-			if streamed {
-				a.stream, a.length, a.body = strings.NewReader(string(a.body)), int64(len(a.body)), nil
-			}
-			got := carry(own.do, t.Context(), a)
-			close(answered)
-			if got.err != nil || got.broken != nil || got.status != 413 || got.body != "big" {
-				t.Fatal(got)
-			}
-			if a.lent.Load() != 0 {
-				t.Error("the body is still lent")
-			}
-			second := newTestAttempt(t, "POST", address+"/second", "")
-			if got := carry(own.do, t.Context(), second); got.err != nil || second.reused {
-				t.Errorf("%s, on a used connection: %v", got, second.reused)
-			}
-		})
-	}
-}
-
-var errClientBroke = errors.New("the client broke off")
-
-// A body that breaks off must not look whole to the upstream.
-func TestAStreamThatBreaksBreaksTheRequest(t *testing.T) {
-	for name, c := range map[string]struct {
-		stream io.Reader
-		length int64
-		want   error
-	}{
-		"in chunks":                 {io.MultiReader(strings.NewReader("hello"), failing{}), -1, errClientBroke},
-		"within its length":         {io.MultiReader(strings.NewReader("hello"), failing{}), 10, errClientBroke},
-		"shorter than it announced": {strings.NewReader("hello"), 10, errShortStream},
-	} {
-		t.Run(name, func(t *testing.T) {
-			whole := make(chan bool, 1)
-			address := rawUpstream(t, func(_ net.Conn, in *bufio.Reader) {
-				_, _, ok := next(in)
-				whole <- ok
-			})
-			a := newTestAttempt(t, "POST", address, "")
-			a.stream, a.length = c.stream, c.length
-			got := carry(newTestTransport(t).do, t.Context(), a)
-			if !errors.Is(got.err, c.want) || a.dispatched != 1 || waitFor(t, whole) {
-				t.Errorf("%s, dispatched %d times", got, a.dispatched)
-			}
-		})
-	}
-}
-
-type failing struct{}
-
-func (failing) Read([]byte) (int, error) { return 0, errClientBroke }
-
 func TestTheEndOfTheContextEndsWhateverIsUnderWay(t *testing.T) {
 	ended := errors.New("ended")
 	for name, c := range map[string]struct {
@@ -484,7 +319,7 @@ func TestTheEndOfTheContextEndsWhateverIsUnderWay(t *testing.T) {
 		for _, secure := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, TLS %v", name, secure), func(t *testing.T) {
 				reached, gone := make(chan struct{}), make(chan struct{})
-				own, address := newTestTransport(t), ""
+				own := newTestTransport(t)
 				handle := func(conn net.Conn, in *bufio.Reader) {
 					if _, err := http.ReadRequest(in); err != nil {
 						return
@@ -496,11 +331,7 @@ func TestTheEndOfTheContextEndsWhateverIsUnderWay(t *testing.T) {
 					}
 					close(gone)
 				}
-				if secure {
-					address = secureUpstream(t, own, handle)
-				} else {
-					address = rawUpstream(t, handle)
-				}
+				address := upstreamOver(t, own, secure, handle)
 				ctx, cancel := context.WithCancelCause(t.Context())
 				defer cancel(nil)
 				var left time.Time
@@ -510,7 +341,7 @@ func TestTheEndOfTheContextEndsWhateverIsUnderWay(t *testing.T) {
 					cancel(ended)
 				}()
 				a := newTestAttempt(t, "POST", address, strings.Repeat("x", c.size))
-				got := carry(own.do, ctx, a)
+				got := carry(ctx, own.do, a)
 				if err := errors.Join(got.err, got.broken); !errors.Is(err, ended) {
 					t.Errorf("%v", err)
 				}
@@ -533,7 +364,7 @@ func TestInterimAnswersAreTold(t *testing.T) {
 		}
 	})
 	a := newTestAttempt(t, "POST", address, "{}")
-	got := carry(newTestTransport(t).do, t.Context(), a)
+	got := carry(t.Context(), newTestTransport(t).do, a)
 	if got.body != "ok" || fmt.Sprint(got.interim) != "[103 102]" || a.informed != 3 {
 		t.Errorf("%s, informed %d times", got, a.informed)
 	}
