@@ -318,7 +318,7 @@ func TestTheEndOfTheContextEndsWhateverIsUnderWay(t *testing.T) {
 	} {
 		for _, secure := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, TLS %v", name, secure), func(t *testing.T) {
-				reached, gone := make(chan struct{}), make(chan struct{})
+				reached, over, gone := make(chan struct{}), make(chan struct{}), make(chan struct{})
 				own := newTestTransport(t)
 				handle := func(conn net.Conn, in *bufio.Reader) {
 					if _, err := http.ReadRequest(in); err != nil {
@@ -326,9 +326,10 @@ func TestTheEndOfTheContextEndsWhateverIsUnderWay(t *testing.T) {
 					}
 					say(conn, c.answer)
 					close(reached)
-					if c.size < 1000 {
-						_, _ = io.Copy(io.Discard, in)
+					if c.size > 1000 {
+						<-over // nothing of it is read until then
 					}
+					_, _ = io.Copy(io.Discard, in)
 					close(gone)
 				}
 				address := upstreamOver(t, own, secure, handle)
@@ -342,6 +343,7 @@ func TestTheEndOfTheContextEndsWhateverIsUnderWay(t *testing.T) {
 				}()
 				a := newTestAttempt(t, "POST", address, strings.Repeat("x", c.size))
 				got := carry(ctx, own.do, a)
+				close(over)
 				if err := errors.Join(got.err, got.broken); !errors.Is(err, ended) {
 					t.Errorf("%v", err)
 				}
