@@ -7,7 +7,8 @@
 //  3. authenticate.go  whose key it is, from memory; nothing of the body is read for a stranger
 //  4. body.go          the body, read whole within its limit and the budget, and looked into once
 //  5. decide.go        rules.Decide, and what the caller hears when nothing takes the request
-//  6. attempt.go       one try at an upstream; outbound.go makes its request, transport.go carries it
+//  6. attempt.go       one try at an upstream; outbound.go makes its request, transport.go carries it:
+//     wire.go          over HTTP/1.1, http2.go over HTTP/2
 //  7. stream.go        the answer copied and flushed; observe*.go looks on at the bytes;
 //     websocket.go     or, after a 101, tunnel.go: both directions, until farewell.go
 //  8. accesslog.go     one line, and metrics.go, when it has ended, for exactly one reason;

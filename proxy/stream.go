@@ -42,7 +42,7 @@ func (x *exchange) stream(a *answer) *failure {
 	}
 	for {
 		if n > 0 {
-			lost := x.pass(buf[:n], err == nil && n < len(buf))
+			lost := x.pass(buf[:n], err == nil && !a.more(n == len(buf)))
 			if lost != nil {
 				x.record.end(x.lostWhileStreaming(lost), "")
 			}
