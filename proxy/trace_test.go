@@ -19,7 +19,7 @@ import (
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 	collect "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	common "go.opentelemetry.io/proto/otlp/common/v1"
-	wire "go.opentelemetry.io/proto/otlp/trace/v1"
+	otlp "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/llmgw/llmgw/accounts"
@@ -32,7 +32,7 @@ type collector struct {
 	url  string
 	mu   sync.Mutex
 	raw  bytes.Buffer
-	got  []*wire.Span
+	got  []*otlp.Span
 	more chan struct{}
 }
 
@@ -65,19 +65,19 @@ func (c *collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // trace waits for a whole trace: it ends with its exchange. The spans come by
 // their names, numbered where there are several of one.
-func (c *collector) trace(id string) map[string]*wire.Span {
+func (c *collector) trace(id string) map[string]*otlp.Span {
 	c.t.Helper()
 	deadline := time.After(patience)
 	for {
 		c.mu.Lock()
 		got, more := c.got, c.more
 		c.mu.Unlock()
-		spans, whole := map[string]*wire.Span{}, false
+		spans, whole := map[string]*otlp.Span{}, false
 		for _, span := range got {
 			if fmt.Sprintf("%x", span.TraceId) != id {
 				continue
 			}
-			whole = whole || span.Kind == wire.Span_SPAN_KIND_SERVER
+			whole = whole || span.Kind == otlp.Span_SPAN_KIND_SERVER
 			name := span.Name
 			for n := 2; spans[name] != nil; n++ {
 				name = fmt.Sprintf("%s %d", span.Name, n)
@@ -126,7 +126,7 @@ func (c *collector) tracing(t testing.TB, options ...sdk.TracerProviderOption) f
 }
 
 // said gives the attributes of a span as text.
-func attributesOf(span *wire.Span) map[string]string {
+func attributesOf(span *otlp.Span) map[string]string {
 	all := map[string]string{}
 	for _, one := range span.Attributes {
 		switch v := one.Value.Value.(type) {
@@ -143,8 +143,8 @@ func attributesOf(span *wire.Span) map[string]string {
 	return all
 }
 
-func failedSpan(span *wire.Span) bool {
-	return span.Status.GetCode() == wire.Status_STATUS_CODE_ERROR
+func failedSpan(span *otlp.Span) bool {
+	return span.Status.GetCode() == otlp.Status_STATUS_CODE_ERROR
 }
 
 const (
@@ -183,11 +183,11 @@ func TestTheSpansOfAStream(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name         string
-		span, parent *wire.Span
-		kind         wire.Span_SpanKind
+		span, parent *otlp.Span
+		kind         otlp.Span_SpanKind
 	}{
-		{"attempt", attempt, exchange, wire.Span_SPAN_KIND_CLIENT},
-		{"stream", stream, attempt, wire.Span_SPAN_KIND_INTERNAL},
+		{"attempt", attempt, exchange, otlp.Span_SPAN_KIND_CLIENT},
+		{"stream", stream, attempt, otlp.Span_SPAN_KIND_INTERNAL},
 	} {
 		if !bytes.Equal(c.span.ParentSpanId, c.parent.SpanId) || c.span.Kind != c.kind || failedSpan(c.span) {
 			t.Errorf("%s: parent %x, kind %v, status %v", c.name, c.span.ParentSpanId, c.span.Kind, c.span.Status)
@@ -209,7 +209,7 @@ func TestTheSpansOfAStream(t *testing.T) {
 	host, port, _ := net.SplitHostPort(strings.TrimPrefix(up.url, "http://"))
 	id, size := response.Header.Get("X-Llmgw-Request-Id"), fmt.Sprint(len(body))
 	for name, c := range map[string]struct {
-		span *wire.Span
+		span *otlp.Span
 		want map[string]string
 	}{
 		"exchange": {exchange, map[string]string{
@@ -266,7 +266,7 @@ func TestEveryAttemptHasASpan(t *testing.T) {
 	if failedSpan(exchange) || len(exchange.ParentSpanId) != 0 {
 		t.Errorf("exchange: %v", exchange)
 	}
-	for i, span := range []*wire.Span{first, second} {
+	for i, span := range []*otlp.Span{first, second} {
 		if want := fmt.Sprintf("00-%s-%x-01", id, span.SpanId); parents[i] != want || !bytes.Equal(span.ParentSpanId, exchange.SpanId) {
 			t.Errorf("attempt %d: the upstream saw %s, want %s", i+1, parents[i], want)
 		}
@@ -368,7 +368,7 @@ func TestWhichSpansHaveFailed(t *testing.T) {
 			_, _, _ = g.do(r)
 			for name, span := range spans.trace(callersTrace) {
 				want := c.attempt
-				if span.Kind == wire.Span_SPAN_KIND_SERVER {
+				if span.Kind == otlp.Span_SPAN_KIND_SERVER {
 					want = c.rule
 				}
 				if got := attributesOf(span)["error.type"]; got != want || failedSpan(span) != (want != "") {
