@@ -31,11 +31,11 @@ func (x *exchange) attempts() (*answer, *failure) {
 		last := n == d.Retry.Attempts-1
 		a, f := x.attempt(d.Candidates[n%len(d.Candidates)])
 		kind, again := retryable(d.Retry.On, a, f)
-		if f == nil && !again && !last && (d.Retry.On.Has(rules.OnReset) || d.Retry.On.Has(rules.OnTimeout)) {
+		if f == nil && !again && !last && !x.upload.wasBegun() && (d.Retry.On.Has(rules.OnReset) || d.Retry.On.Has(rules.OnTimeout)) {
 			f = x.firstBytes(a)
 			kind, again = retryable(d.Retry.On, a, f)
 		}
-		if !again || last || !x.mayTryAgain(n+1, giveUp) {
+		if !again || last || !x.mayTryAgain(n+1, giveUp) || !x.upload.reclaim() {
 			return a, x.unlessEnded(f)
 		}
 		x.p.metrics.retries.WithLabelValues(x.upstreamName(), kind).Inc()
@@ -87,7 +87,7 @@ func (x *exchange) unlessEnded(f *failure) *failure {
 	}
 	switch endedBy(x.ctx) {
 	case endClientGone:
-		return clientGone()
+		return x.clientGone()
 	case endDrained:
 		return drained()
 	}
@@ -116,14 +116,16 @@ func (x *exchange) attempt(to *rules.Candidate) (*answer, *failure) {
 		return nil, f
 	}
 	t := x.beginTry(to)
+	if x.upload != nil {
+		out.stream, out.length = x.upload.lend(&t.watch), x.upload.length
+	}
 	x.record.dispatch(time.Since(x.started))
 	x.target.traffic.requests.Add(1)
 	a, err := x.target.carrier.do(t.ctx, out, func() { t.watch.enter(awaitHeader) })
 	x.record.attempts += max(1, out.dispatched)
 	x.record.connect = out.connect
 	if err != nil {
-		x.try.fail(x.target)
-		return nil, x.attemptFailed(out, err)
+		return nil, x.blame(x.attemptFailed(out, err))
 	}
 	x.record.header = time.Since(x.started)
 	if a.status >= 500 {
@@ -174,6 +176,15 @@ func (t *try) end() {
 	}
 }
 
+// blame counts a failure at the upstream, unless the client's own upload is what
+// went wrong.
+func (x *exchange) blame(f *failure) *failure {
+	if f.end != endClientStalled && f.reason() != endRejected {
+		x.try.fail(x.target)
+	}
+	return f
+}
+
 // attemptFailed tells why no answer came.
 func (x *exchange) attemptFailed(out *attempt, err error) *failure {
 	if f := x.endedEarly(); f != nil {
@@ -193,8 +204,8 @@ func (x *exchange) endedEarly() *failure {
 	switch reason := endedBy(x.try.ctx); reason {
 	case "":
 		return nil
-	case endClientGone:
-		return clientGone()
+	case endClientGone, endClientStalled, endRejected:
+		return x.clientGone()
 	case endDrained:
 		return drained()
 	case endConnectError:
@@ -227,11 +238,10 @@ func (x *exchange) firstBytes(a *answer) *failure {
 // noBody is an upstream that answered a head and then nothing, before anything
 // of it went to the client.
 func (x *exchange) noBody(err error) *failure {
-	x.try.fail(x.target)
 	if f := x.endedEarly(); f != nil {
-		return f
+		return x.blame(f)
 	}
-	return upstreamReset(x.target.publicName(), err)
+	return x.blame(upstreamReset(x.target.publicName(), err))
 }
 
 // prefetched is a body of which the first bytes have been read.

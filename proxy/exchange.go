@@ -35,6 +35,7 @@ type exchange struct {
 	secret   string         // the caller's key as it was sent
 	who      *accounts.Identity
 	body     body
+	upload   *upload      // the body, where it passes as it comes; nil where body has it
 	lent     atomic.Int32 // how many readers of body a transport may still be reading
 	decision rules.Decision
 	target   *target
@@ -92,6 +93,9 @@ func (x *exchange) run() *failure {
 		x.respond(x.decision.Rule.Respond)
 		return nil
 	}
+	if f := x.holdUpload(); f != nil {
+		return f
+	}
 	a, f := x.attempts()
 	if f != nil {
 		return f
@@ -111,6 +115,9 @@ func (x *exchange) finish() {
 	}
 	x.try.end()
 	x.cancel(nil)
+	if x.upload != nil {
+		x.record.requestBytes = x.upload.end()
+	}
 	x.p.flights.remove(x)
 	x.record.duration = time.Since(x.started)
 	x.releaseBody()

@@ -22,7 +22,10 @@ func (x *exchange) outbound(to *rules.Candidate) (*attempt, *failure) {
 	x.model = model
 	content := x.body.bytes
 	if inBody {
-		content = x.scan.WithModel(content, model)
+		var f *failure
+		if content, f = x.withModel(model); f != nil {
+			return nil, f
+		}
 	}
 	header := outboundHeader(x.r.Header, x.secret)
 	x.skippedEdits(d.EditHeaders(&x.request, to, header) + d.SkippedEdits(&x.request, to))

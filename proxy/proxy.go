@@ -5,7 +5,8 @@
 //  1. exchange.go      one value for one request; the steps, in order; one end
 //  2. target.go        the request line: methods, sizes, the canonical path
 //  3. authenticate.go  whose key it is, from memory; nothing of the body is read for a stranger
-//  4. body.go          the body, read whole within its limit and the budget, and looked into once
+//  4. body.go          the body, read whole within its limit and the budget, and looked into once;
+//     upload.go, where nothing in it is looked for, lets it pass as it comes
 //  5. decide.go        rules.Decide, and what the caller hears when nothing takes the request
 //  6. attempt.go       one try at an upstream; outbound.go makes its request, transport.go carries it
 //  7. stream.go        the answer copied and flushed; observe*.go looks on at the bytes

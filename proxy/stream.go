@@ -67,6 +67,7 @@ func (x *exchange) prepareHead(a *answer) {
 		h["X-Accel-Buffering"] = []string{"no"} // nginx in front would hold the events back
 	}
 	x.skippedEdits(x.decision.EditResponseHeaders(&x.request, x.try.to, h))
+	x.endConnectionAfter(h)
 	if a.length >= 0 && h["Content-Length"] == nil && bodyAllowed(x.r.Method, a.status) {
 		h["Content-Length"] = []string{strconv.FormatInt(a.length, 10)}
 	}
@@ -221,9 +222,9 @@ func (x *exchange) passTrailers(a *answer) {
 // bound passed, or the upstream's connection broke.
 func (x *exchange) bodyBroke(err error) {
 	reason := endedBy(x.try.ctx)
-	if reason == endClientGone {
-		x.broken = true
-		x.record.end(reason, "")
+	switch reason {
+	case endClientGone, endClientStalled, endRejected:
+		x.clientBroke(x.clientGone())
 		return
 	}
 	if reason == "" {
@@ -234,6 +235,18 @@ func (x *exchange) bodyBroke(err error) {
 		x.try.fail(x.target)
 	}
 	x.breakStream(reason)
+}
+
+// clientBroke ends an answer that its own client has made impossible: it left,
+// or its upload broke off while the upstream already answered.
+func (x *exchange) clientBroke(f *failure) {
+	x.broken = true
+	if f.end == endClientGone {
+		x.record.end(f.end, "")
+		return
+	}
+	x.record.end(f.reason(), f.code)
+	_ = x.rc.Flush() // what has come is the client's; the cut follows
 }
 
 // breakStream makes a broken stream look broken: the protocol's own error

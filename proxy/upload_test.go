@@ -1,0 +1,686 @@
+package proxy
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/llmgw/llmgw/accounts"
+	"github.com/llmgw/llmgw/rules"
+)
+
+// slowUpstream is an upstream that is handed each request before its body has
+// come.
+type slowUpstream struct {
+	url  string
+	open sync.WaitGroup
+	mu   sync.Mutex
+	all  []net.Conn
+}
+
+func newSlowUpstream(t testing.TB, handle func(c net.Conn, r *http.Request)) *slowUpstream {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := &slowUpstream{url: "http://" + l.Addr().String()}
+	u.open.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			u.mu.Lock()
+			u.all = append(u.all, c)
+			u.mu.Unlock()
+			u.open.Go(func() {
+				defer func() { _ = c.Close() }()
+				in := bufio.NewReader(c)
+				for {
+					r, err := http.ReadRequest(in)
+					if err != nil {
+						return
+					}
+					handle(c, r)
+				}
+			})
+		}
+	})
+	t.Cleanup(func() {
+		_ = l.Close()
+		u.mu.Lock()
+		for _, c := range u.all {
+			_ = c.Close()
+		}
+		u.mu.Unlock()
+		u.open.Wait()
+	})
+	return u
+}
+
+// uploadHead is a request whose body is nothing that is looked into.
+func (g *gateway) uploadHead(framing string) string {
+	return fmt.Sprintf("POST /own HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/octet-stream\r\n%s\r\n\r\n", g.key, framing)
+}
+
+const inChunks = "Transfer-Encoding: chunked"
+
+// answerOn reads the answer on a bare connection.
+func answerOn(t testing.TB, c net.Conn) *http.Response {
+	t.Helper()
+	if err := c.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = response.Body.Close() })
+	return response
+}
+
+// accessLine waits for the one access line there is.
+func (g *gateway) accessLine() map[string]any {
+	g.t.Helper()
+	return g.log.wait(g.t, "an access line", func(line map[string]any) bool { return line["message"] == "request" })
+}
+
+func TestABodyThatIsNotLookedIntoPassesAsItComes(t *testing.T) {
+	type arrived struct {
+		sum    [32]byte
+		length int64
+		coding []string
+	}
+	got := make(chan arrived, 1)
+	up := newSlowUpstream(t, func(c net.Conn, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		got <- arrived{sha256.Sum256(body), r.ContentLength, r.TransferEncoding}
+		say(c, answerText("text/plain", "ok"))
+	})
+	// A budget far below the body: what passes is not held.
+	g := newGateway(t, up.url, func(s *setup) { s.options.BodyBudget = 1 << 10 })
+	body := bytes.Repeat([]byte("0123456789abcdef"), 8<<20/16)
+	form := "multipart/form-data; boundary=b"
+	for name, c := range map[string]struct {
+		path, kind string
+		chunked    bool
+		status     int
+	}{
+		"bytes with a length":           {"/own", "application/octet-stream", false, 200},
+		"bytes in chunks":               {"/own", "application/octet-stream", true, 200},
+		"a file":                        {"/v1/files", form, false, 200},
+		"a form on an unknown path":     {"/own", form, true, 200},
+		"JSON, which is held":           {"/own", "application/json", false, 503},
+		"JSON in chunks, which is held": {"/own", "application/json", true, 503},
+		"a form of a format, held":      {"/v1/audio/transcriptions", form, false, 503},
+		"bytes for a format, held":      {"/v1/chat/completions", "application/octet-stream", false, 503},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := g.post(c.path, "")
+			r.Header.Set("Content-Type", c.kind)
+			r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+			if c.chunked {
+				r.ContentLength = -1
+			}
+			response, text, err := g.do(r)
+			if err != nil || response.StatusCode != c.status {
+				t.Fatalf("%d %q %v", response.StatusCode, text, err)
+			}
+			if c.status != 200 {
+				return
+			}
+			a := waitFor(t, got)
+			if a.sum != sha256.Sum256(body) || c.chunked != (len(a.coding) > 0) || !c.chunked && a.length != int64(len(body)) {
+				t.Errorf("length %d, coding %v", a.length, a.coding)
+			}
+			line := g.line(response)
+			if line["request_bytes"] != float64(len(body)) || line["end_reason"] != "complete" {
+				t.Errorf("log %v", line)
+			}
+			if response.Close != c.chunked { // a chunked request ends its connection, whatever becomes of it
+				t.Errorf("close %t", response.Close)
+			}
+		})
+	}
+}
+
+// The upstream sets the pace: what it does not take, the gateway does not read.
+func TestAnUploadGoesAsFastAsTheUpstreamTakesIt(t *testing.T) {
+	const most = 32 << 20 // far more than the buffers of two connections
+	release := make(chan struct{})
+	up := newSlowUpstream(t, func(c net.Conn, r *http.Request) {
+		<-release
+		if n, err := io.Copy(io.Discard, r.Body); n != most || err != nil {
+			t.Errorf("%d bytes, %v", n, err)
+		}
+		say(c, answerText("text/plain", "ok"))
+	})
+	g := newGateway(t, up.url)
+	c := g.dial()
+	say(c, g.uploadHead(fmt.Sprint("Content-Length: ", most)))
+	piece, sent := make([]byte, 64<<10), 0
+	for sent < most {
+		_ = c.SetWriteDeadline(time.Now().Add(300 * time.Millisecond))
+		n, err := c.Write(piece)
+		sent += n
+		if err != nil {
+			break
+		}
+	}
+	if sent == most {
+		t.Error("the gateway took what nobody wanted")
+	}
+	close(release)
+	_ = c.SetWriteDeadline(time.Time{})
+	if _, err := c.Write(make([]byte, most-sent)); err != nil {
+		t.Fatal(err)
+	}
+	if response := answerOn(t, c); response.StatusCode != 200 {
+		t.Errorf("status %d", response.StatusCode)
+	}
+}
+
+func TestAnUploadThatBreaksOffIsNeverCompleted(t *testing.T) {
+	const limit = 1 << 20
+	for name, c := range map[string]struct {
+		framing string
+		play    func(c net.Conn)
+		asked   bool // the upstream is
+		status  int
+		reason  string
+		code    string
+	}{
+		"announced as too large": {"Content-Length: 1048577", func(net.Conn) {}, false, 413, "rejected", codeBodyTooLarge},
+		"grows too large":        {inChunks, func(c net.Conn) { say(c, chunk(strings.Repeat("x", limit)), chunk("x")) }, true, 413, "rejected", codeBodyTooLarge},
+		"its chunks are none":    {inChunks, func(c net.Conn) { say(c, chunk("abc"), "zz\r\n") }, true, 400, "rejected", rules.CodeMalformedBody},
+		"stalls with a length":   {"Content-Length: 1000", func(c net.Conn) { say(c, "abc") }, true, 408, "client_stalled", codeBodyStalled},
+		"stalls in chunks":       {inChunks, func(c net.Conn) { say(c, chunk("abc")) }, true, 408, "client_stalled", codeBodyStalled},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ended := make(chan error, 1)
+			up := newSlowUpstream(t, func(_ net.Conn, r *http.Request) {
+				_, err := io.Copy(io.Discard, r.Body)
+				ended <- err
+			})
+			g := newGateway(t, up.url, func(s *setup) {
+				s.options.MaxBody, s.options.ReadStall = limit, 250*time.Millisecond
+			})
+			conn := g.dial()
+			say(conn, g.uploadHead(c.framing))
+			c.play(conn)
+			response := answerOn(t, conn)
+			if response.StatusCode != c.status || response.Header.Get("X-Llmgw-Error") != c.code || !response.Close {
+				t.Errorf("%d %v, close %t", response.StatusCode, response.Header, response.Close)
+			}
+			if c.asked && waitFor(t, ended) == nil {
+				t.Error("the upstream was given a whole request")
+			}
+			if line := g.accessLine(); line["end_reason"] != c.reason || line["error"] != c.code {
+				t.Errorf("log %v", line)
+			}
+			if errors := g.proxy.snapshot.Load().upstreams[0].traffic.errors.Load(); errors != 0 {
+				t.Errorf("%d errors are counted at the upstream", errors)
+			}
+			select {
+			case <-ended:
+				t.Error("the upstream was asked")
+			default:
+			}
+		})
+	}
+}
+
+// When the head of the answer has gone, nobody can be told: the answer is cut.
+func TestAnUploadThatBreaksOffBehindTheHeadOfItsAnswerCutsIt(t *testing.T) {
+	for name, c := range map[string]struct {
+		more   string
+		reason string
+	}{
+		"grows too large": {chunk(strings.Repeat("x", 2000)), "rejected"},
+		"stalls":          {"", "client_stalled"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			gone := make(chan struct{})
+			up := newSlowUpstream(t, func(conn net.Conn, r *http.Request) {
+				say(conn, streamHead, chunk(firstEvent))
+				_, _ = io.Copy(io.Discard, r.Body)
+				close(gone)
+			})
+			g := newGateway(t, up.url, func(s *setup) {
+				s.options.MaxBody, s.options.ReadStall = 1000, 250*time.Millisecond
+			})
+			conn := g.dial()
+			say(conn, g.uploadHead(inChunks), chunk("abc"))
+			response := answerOn(t, conn)
+			if _, err := io.ReadFull(response.Body, make([]byte, len(firstEvent))); err != nil {
+				t.Fatal(err)
+			}
+			say(conn, c.more)
+			if rest, err := io.ReadAll(response.Body); err == nil || len(rest) > 0 {
+				t.Errorf("then came %q, %v", rest, err)
+			}
+			waitFor(t, gone)
+			if line := g.accessLine(); line["end_reason"] != c.reason {
+				t.Errorf("log %v", line)
+			}
+		})
+	}
+}
+
+func TestTheClientLeavesInTheMiddleOfItsUpload(t *testing.T) {
+	for _, rule := range []string{"cancel", "finish"} { // there is nothing to finish
+		t.Run(rule, func(t *testing.T) {
+			reached, gone := make(chan struct{}), make(chan time.Time)
+			up := newSlowUpstream(t, func(_ net.Conn, r *http.Request) {
+				if _, err := io.ReadFull(r.Body, make([]byte, 3)); err != nil {
+					t.Error(err)
+				}
+				reached <- struct{}{}
+				if _, err := io.Copy(io.Discard, r.Body); err == nil {
+					t.Error("the upstream was given a whole request")
+				}
+				gone <- time.Now()
+			})
+			g := newGateway(t, up.url, func(s *setup) {
+				s.config.Files[0].Rules[0].Action.OnClientGone = rule
+			})
+			var took []time.Duration
+			for n := range 100 {
+				c := g.dial()
+				say(c, g.uploadHead([]string{inChunks, "Content-Length: 1000"}[n%2]), []string{chunk("abc"), "abc"}[n%2])
+				waitFor(t, reached)
+				left := time.Now()
+				_ = c.Close()
+				took = append(took, waitFor(t, gone).Sub(left))
+			}
+			p50, p99 := percentiles(took)
+			t.Logf("upstream cancelled after p50 %s, p99 %s of 100", p50, p99)
+			if p99 > time.Second {
+				t.Errorf("p99 %s", p99)
+			}
+			if line := g.accessLine(); line["end_reason"] != "client_gone" || line["request_bytes"] != 3.0 {
+				t.Errorf("log %v", line)
+			}
+			g.noneInFlight()
+		})
+	}
+}
+
+// An upstream may answer while the client still sends: both go on side by side.
+func TestAnAnswerAndItsUploadPassAtTheSameTime(t *testing.T) {
+	up := newSlowUpstream(t, func(c net.Conn, r *http.Request) {
+		say(c, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n")
+		buf := make([]byte, 100)
+		for {
+			n, err := r.Body.Read(buf)
+			if n > 0 {
+				say(c, chunk(string(buf[:n])))
+			}
+			if err != nil {
+				say(c, "0\r\n\r\n")
+				return
+			}
+		}
+	})
+	for name, c := range map[string]struct {
+		framing string
+		piece   func(string) string
+		end     string
+	}{
+		"in chunks":     {inChunks, chunk, "0\r\n\r\n"},
+		"with a length": {"Content-Length: 201", func(s string) string { return s }, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newGateway(t, up.url)
+			conn := g.dial()
+			say(conn, g.uploadHead(c.framing), c.piece("0"))
+			response := answerOn(t, conn)
+			one := make([]byte, 1)
+			for i := range 200 {
+				if _, err := io.ReadFull(response.Body, one); err != nil || one[0] != byte('0'+i%10) {
+					t.Fatalf("%d: %q %v", i, one, err)
+				}
+				say(conn, c.piece(string(rune('0'+(i+1)%10))))
+			}
+			say(conn, c.end)
+			if rest, err := io.ReadAll(response.Body); string(rest) != "0" || err != nil {
+				t.Errorf("then came %q, %v", rest, err)
+			}
+			if line := g.accessLine(); line["end_reason"] != "complete" || line["request_bytes"] != 201.0 {
+				t.Errorf("log %v", line)
+			}
+		})
+	}
+}
+
+// A whole answer that comes before the end of the upload is the client's; what
+// is left of the upload is taken for no request.
+func TestAnEarlyAnswerEndsItsConnection(t *testing.T) {
+	for name, c := range map[string]struct{ framing, body, behind string }{
+		"with a length":                {"Content-Length: 1000", "abc", "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"},
+		"with a length beyond a drain": {"Content-Length: 10000000", "abc", "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"},
+		"in chunks":                    {inChunks, chunk("abc"), "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"},
+		"with nothing behind":          {"Content-Length: 1000", "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			hold := make(chan struct{})
+			defer close(hold)
+			up := newSlowUpstream(t, func(conn net.Conn, r *http.Request) {
+				if strings.Contains(r.URL.Path, "smuggled") {
+					t.Error("the rest of a body was taken for a request")
+				}
+				say(conn, answerText("text/plain", "too early"))
+				<-hold
+			})
+			g := newGateway(t, up.url)
+			conn := g.dial()
+			say(conn, g.uploadHead(c.framing), c.body)
+			response := answerOn(t, conn)
+			if text, err := io.ReadAll(response.Body); string(text) != "too early" || err != nil || !response.Close {
+				t.Errorf("%q %v, close %t", text, err, response.Close)
+			}
+			if line := g.accessLine(); line["end_reason"] != "complete" {
+				t.Errorf("log %v", line)
+			}
+			say(conn, c.behind)
+			if more, err := io.ReadAll(conn); len(more) > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("then came %q, %v", more, err)
+			}
+		})
+	}
+}
+
+// 100 Continue is said when the upstream wants the body, and so to nobody who
+// gets no further.
+func TestAnUploadIsAskedForWhenItIsWanted(t *testing.T) {
+	up := newSlowUpstream(t, func(c net.Conn, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return
+		}
+		say(c, answerText("text/plain", string(body)))
+	})
+	g := newGateway(t, up.url, func(s *setup) {
+		s.config.Files[0].Rules = []rules.Rule{
+			{Name: "no", Match: rules.Match{Path: rules.Paths{Globs: []string{"/refused"}}}, Action: rules.Action{Respond: &rules.Respond{Status: 400, Message: "no"}}},
+			{Name: "own", Match: rules.Match{Path: rules.Paths{Globs: []string{"/refused/body"}}}, Action: rules.Action{Respond: &rules.Respond{Status: 403, Body: "own"}}},
+			{Name: "yes", Match: rules.Match{Path: rules.Paths{Globs: []string{"/own"}}}, Action: rules.Action{Upstream: "up"}},
+			{Name: "away", Match: rules.Match{Path: rules.Paths{Globs: []string{"/away"}}}, Action: rules.Action{Target: "http://127.0.0.1:1"}},
+		}
+	})
+	for name, c := range map[string]struct {
+		path, key string
+		status    int
+	}{
+		"by a stranger":             {"/own", "nobody", 401},
+		"for a rule that refuses":   {"/refused", g.key, 400},
+		"for a rule with an answer": {"/refused/body", g.key, 403},
+		"for no rule":               {"/none", g.key, 400},
+		"for no upstream":           {"/away", g.key, 502},
+		"for an upstream":           {"/own", g.key, 100},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn := g.dial()
+			say(conn, "POST ", c.path, " HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\nAuthorization: Bearer ", c.key, "\r\n\r\n")
+			in := bufio.NewReader(conn)
+			response, err := http.ReadResponse(in, nil)
+			if err != nil || response.StatusCode != c.status {
+				t.Fatalf("%v %v", response, err)
+			}
+			if c.status != 100 {
+				if !response.Close {
+					t.Error("the connection is kept, though a body may come")
+				}
+				return
+			}
+			say(conn, "hi")
+			response, err = http.ReadResponse(in, nil)
+			if err != nil || response.StatusCode != 200 || response.Close {
+				t.Fatalf("%v %v", response, err)
+			}
+			_ = response.Body.Close()
+		})
+	}
+}
+
+func TestAnUploadIsSentAgainOnlyIfNothingOfItWasAskedFor(t *testing.T) {
+	got := make(chan string, 2)
+	answering := func(status string) *slowUpstream {
+		return newSlowUpstream(t, func(c net.Conn, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			got <- status + string(body)
+			say(c, "HTTP/1.1 "+status+" X\r\nContent-Length: 0\r\n\r\n")
+		})
+	}
+	busy, fine := answering("503"), answering("200")
+	for name, c := range map[string]struct {
+		first  string
+		status int
+		got    string
+	}{
+		"the first cannot be reached": {"http://127.0.0.1:1", 200, "200hello"},
+		"the first has read it":       {busy.url, 503, "503hello"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newGateway(t, c.first, func(s *setup) {
+				s.config.Upstreams = append(s.config.Upstreams, upstreamAt("other", fine.url))
+				s.config.Files[0].Rules[0].Action = rules.Action{
+					Upstreams: []rules.Entry{{Name: "up"}}, Fallback: []rules.Entry{{Name: "other"}},
+					Retry: &rules.Retry{On: rules.RetryWhen(rules.OnConnect|rules.OnReset|rules.OnTimeout, 503)},
+				}
+			})
+			r := g.post("/own", "hello")
+			r.Header.Set("Content-Type", "text/plain")
+			response, _, err := g.do(r)
+			if err != nil || response.StatusCode != c.status {
+				t.Errorf("%d %v", response.StatusCode, err)
+			}
+			if arrived := waitFor(t, got); arrived != c.got || len(got) > 0 {
+				t.Errorf("arrived %q", arrived)
+			}
+		})
+	}
+}
+
+// Whatever the client does, nothing reads its body once the exchange is over.
+func TestAnUploadIsTakenBack(t *testing.T) {
+	client, server := net.Pipe()
+	defer func() { _ = client.Close() }()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://x/", server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &Proxy{options: Options{ReadStall: time.Hour, MaxBody: 100}}
+	x := &exchange{p: p, r: r, rc: http.NewResponseController(pipeWriter{server}), started: time.Now()}
+	x.ctx, x.cancel = context.WithCancelCause(t.Context())
+	if f := x.beginUpload(); f != nil {
+		t.Fatal(f)
+	}
+	w := &watch{began: time.Now()}
+	first := x.upload.lend(w)
+	if !x.upload.reclaim() {
+		t.Error("a body that nobody asked for cannot be had back")
+	}
+	if _, err := first.Read(make([]byte, 1)); err != errUploadOver {
+		t.Errorf("a former holder reads: %v", err)
+	}
+	second := x.upload.lend(w)
+	read := make(chan error)
+	go func() {
+		_, err := second.Read(make([]byte, 10))
+		read <- err
+	}()
+	for deadline := time.Now().Add(patience); !x.upload.wasBegun(); {
+		if time.Now().After(deadline) {
+			t.Fatal("nobody reads")
+		}
+	}
+	if x.upload.reclaim() {
+		t.Error("a body that is being read was had back")
+	}
+	x.upload.end() // makes the read return
+	if err := waitFor(t, read); err != errUploadOver {
+		t.Errorf("the read ends with %v", err)
+	}
+	if _, err := second.Read(make([]byte, 1)); err != errUploadOver {
+		t.Errorf("a read after the end: %v", err)
+	}
+	if x.ctx.Err() != nil {
+		t.Error("taking the body back has ended the exchange")
+	}
+}
+
+// pipeWriter is a ResponseWriter that knows read deadlines.
+type pipeWriter struct{ conn net.Conn }
+
+func (pipeWriter) Header() http.Header                  { return nil }
+func (pipeWriter) Write([]byte) (int, error)            { return 0, nil }
+func (pipeWriter) WriteHeader(int)                      {}
+func (w pipeWriter) SetReadDeadline(at time.Time) error { return w.conn.SetReadDeadline(at) }
+
+// The wait for an answer counts from the last byte of the upload, and the time
+// that the client takes is not the upstream's.
+func TestAnUploadThatTakesLongerThanAnAnswerMay(t *testing.T) {
+	up := newSlowUpstream(t, func(c net.Conn, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		if r.URL.Path == "/own" {
+			say(c, answerText("text/plain", "ok"))
+		}
+	})
+	g := newGateway(t, up.url, func(s *setup) {
+		s.options.Timeouts = accounts.Timeouts{ResponseHeader: 200 * time.Millisecond}
+	})
+	conn := g.dial()
+	say(conn, g.uploadHead(inChunks))
+	for range 6 {
+		<-time.After(100 * time.Millisecond)
+		say(conn, chunk("x"))
+	}
+	<-time.After(300 * time.Millisecond)
+	say(conn, "0\r\n\r\n")
+	if response := answerOn(t, conn); response.StatusCode != 200 {
+		t.Errorf("status %d", response.StatusCode)
+	}
+	r := g.post("/silent", "hello")
+	r.Header.Set("Content-Type", "text/plain")
+	if response, _, _ := g.do(r); response.StatusCode != 504 {
+		t.Errorf("an upstream that never answers: %d", response.StatusCode)
+	}
+}
+
+func TestRulesSeeTheSizeOfAnUploadWhereItIsAnnounced(t *testing.T) {
+	up := newSlowUpstream(t, func(c net.Conn, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		say(c, answerText("text/plain", "ok"))
+	})
+	small, big := int64(11), int64(10)
+	g := newGateway(t, up.url, func(s *setup) {
+		s.config.Files[0].Rules = []rules.Rule{
+			{Name: "rewritten", Match: rules.Match{Path: rules.Paths{Globs: []string{"/rewritten"}}}, Action: rules.Action{Upstream: "up", Model: "other"}},
+			{Name: "big", Match: rules.Match{BodyBytes: &rules.Bounds{GT: &big}}, Action: rules.Action{Upstream: "up"}},
+			{Name: "small", Match: rules.Match{BodyBytes: &rules.Bounds{LT: &small}}, Action: rules.Action{Upstream: "up"}},
+			{Name: "unknown", Action: rules.Action{Upstream: "up"}},
+		}
+	})
+	for name, c := range map[string]struct {
+		path, framing, body string
+		rule, code          string
+	}{
+		"a large one":              {"/own", "Content-Length: 11", "01234567890", "big", ""},
+		"a small one":              {"/own", "Content-Length: 10", "0123456789", "small", ""},
+		"none, known":              {"/own", "Content-Length: 0", "", "small", ""},
+		"in chunks":                {"/own", inChunks, chunk("01234567890") + "0\r\n\r\n", "unknown", ""},
+		"a model that is not seen": {"/rewritten", "Content-Length: 13", `{"model":"m"}`, "rewritten", codeModelUnreadable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn := g.dial()
+			say(conn, strings.Replace(g.uploadHead(c.framing), "/own", c.path, 1), c.body)
+			response := answerOn(t, conn)
+			line := g.line(response)
+			if line["rule"] != c.rule || line["error"] != c.code || (response.StatusCode == 400) != (c.code != "") {
+				t.Errorf("%d, log %v", response.StatusCode, line)
+			}
+		})
+	}
+}
+
+// A signature is over the whole body, so the body is read whole for it.
+func TestAnUploadIsHeldForAnUpstreamThatWantsASignature(t *testing.T) {
+	got := make(chan string, 1)
+	up := newSlowUpstream(t, func(c net.Conn, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		got <- string(body) + fmt.Sprint(r.ContentLength, r.TransferEncoding)
+		say(c, answerText("text/plain", "ok"))
+	})
+	const host = "bedrock-runtime.eu-central-1.amazonaws.com:80"
+	g := newGateway(t, "http://"+host, func(s *setup) {
+		s.options.Local = map[string]string{host: strings.TrimPrefix(up.url, "http://")}
+		s.config.Upstreams[0].Provider, s.config.Upstreams[0].Auth = accounts.ProviderBedrock, ""
+		s.config.Upstreams[0].Wires = []string{"openai-files"}
+	})
+	conn := g.dial()
+	say(conn, g.uploadHead(inChunks), chunk("hello"), "0\r\n\r\n")
+	if response := answerOn(t, conn); response.StatusCode != 200 {
+		t.Fatalf("status %d", response.StatusCode)
+	}
+	if arrived := waitFor(t, got); arrived != "hello5 []" {
+		t.Errorf("arrived %q", arrived)
+	}
+}
+
+// https://go.dev/issue/40747: a server that closes a request's body while a
+// transport still probes it cuts an answer whose head and body come at once.
+func TestNoAnswerToAnUploadIsCut(t *testing.T) {
+	const uploads, clients = 3200, 8
+	body, answer := strings.Repeat("x", 30_000), strings.Repeat("y", 30_000)
+	up := newSlowUpstream(t, func(c net.Conn, r *http.Request) {
+		if r.URL.Path == "/early" {
+			say(c, answerText("text/event-stream", answer))
+		}
+		_, _ = io.Copy(io.Discard, r.Body)
+		if r.URL.Path != "/early" {
+			say(c, answerText("text/event-stream", answer))
+		}
+	})
+	g := newGateway(t, up.url)
+	transport := &http.Transport{MaxIdleConnsPerHost: clients}
+	defer transport.CloseIdleConnections()
+	var wait sync.WaitGroup
+	for n := range clients {
+		wait.Go(func() {
+			for range uploads / clients {
+				r := g.post([]string{"/own", "/own", "/early", "/early"}[n%4], body)
+				r.Header.Set("Content-Type", "application/octet-stream")
+				if n%2 == 0 {
+					r.ContentLength = -1
+				}
+				response, err := (&http.Client{Transport: transport}).Do(r)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				got, err := io.ReadAll(response.Body)
+				_ = response.Body.Close()
+				if err != nil || string(got) != answer {
+					t.Errorf("%d of %d bytes, %v", len(got), len(answer), err)
+				}
+			}
+		})
+	}
+	wait.Wait()
+}
