@@ -121,6 +121,7 @@ func (x *exchange) finish() {
 	x.p.flights.remove(x)
 	x.record.duration = time.Since(x.started)
 	x.releaseBody()
+	x.observer.close()
 	x.count()
 	x.log()
 

@@ -88,6 +88,7 @@ type Proxy struct {
 	reloads  reloads
 	flights  flights
 	budget   budget
+	decoders budget // of the copies of encoded answers that observers look at
 	metrics  *metrics
 	draining atomic.Bool
 	sweep    chan struct{} // closed by Close
@@ -101,10 +102,11 @@ func New(o Options) (*Proxy, error) {
 	}
 	o.fillIn()
 	p := &Proxy{
-		options: o,
-		budget:  budget{limit: o.BodyBudget},
-		sweep:   make(chan struct{}),
-		swept:   make(chan struct{}),
+		options:  o,
+		budget:   budget{limit: o.BodyBudget},
+		decoders: budget{limit: o.BodyBudget / 4},
+		sweep:    make(chan struct{}),
+		swept:    make(chan struct{}),
 	}
 	p.metrics = newMetrics(p)
 	go p.sweepFlights()

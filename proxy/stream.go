@@ -24,6 +24,10 @@ const headGrace = time.Millisecond
 // passed; it cannot delay, drop or change any of it.
 func (x *exchange) stream(a *answer) *failure {
 	x.observer = newObserver(x.request.Wire, a.status, a.header)
+	x.observer.within(&x.p.decoders)
+	if !a.framed {
+		x.observer.unframed()
+	}
 	x.prepareHead(a)
 	if x.observer.isStream() {
 		x.record.stream = true
@@ -187,7 +191,7 @@ func (x *exchange) bodyEnded(a *answer, err error) {
 	case x.observer.failed():
 		x.try.fail(x.target)
 		x.record.end(endUpstreamError, "")
-	case x.observer.terminal(), !bodyAllowed(x.r.Method, a.status):
+	case x.observer.terminal() && !x.observer.cutShort(), !bodyAllowed(x.r.Method, a.status):
 		x.record.end(endComplete, "")
 	case !a.framed:
 		// The end of the connection is all that marks the end of this body, and

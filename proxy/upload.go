@@ -194,7 +194,7 @@ func (u *upload) leave(l *lentUpload, n int, err error) (int, *failure, error) {
 	u.reading = false
 	u.idle.Broadcast()
 	u.passed += int64(n)
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		u.whole = true
 	}
 	if u.whole || u.exchange.r.ProtoMajor > 1 { // where a deadline ends a body that nobody reads, too
@@ -207,7 +207,7 @@ func (u *upload) leave(l *lentUpload, n int, err error) (int, *failure, error) {
 		return 0, nil, errUploadOver
 	case u.passed > limit:
 		u.problem = bodyTooLarge(limit)
-	case err != nil && err != io.EOF:
+	case err != nil && !errors.Is(err, io.EOF):
 		u.problem = u.exchange.bodyFailed(err)
 	default:
 		return n, nil, err

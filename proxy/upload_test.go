@@ -583,6 +583,43 @@ func TestAnUploadThatTakesLongerThanAnAnswerMay(t *testing.T) {
 	}
 }
 
+// Where the server speaks HTTP/2, a read deadline ends a body that nobody reads,
+// too; an upstream that takes its time must not cost the client its upload.
+func TestAnUploadOverHTTP2MayWaitForItsUpstream(t *testing.T) {
+	const stall = 150 * time.Millisecond
+	up := newSlowUpstream(t, func(c net.Conn, r *http.Request) {
+		<-time.After(3 * stall)
+		n, err := io.Copy(io.Discard, r.Body)
+		say(c, answerText("text/plain", fmt.Sprint(n, err)))
+	})
+	g := newGateway(t, up.url, func(s *setup) { s.options.ReadStall = stall })
+	var protocols http.Protocols
+	protocols.SetUnencryptedHTTP2(true)
+	server := &http.Server{Handler: g.proxy, Protocols: &protocols, ReadHeaderTimeout: patience}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(l) }()
+	transport := &http.Transport{Protocols: &protocols}
+	r := g.post("/own", strings.Repeat("x", 8<<20))
+	r.URL.Host, r.ContentLength = l.Addr().String(), -1
+	r.Header.Set("Content-Type", "application/octet-stream")
+	response, err := (&http.Client{Transport: transport}).Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(response.Body)
+	_ = response.Body.Close()
+	if err != nil || string(text) != "8388608 <nil>" {
+		t.Errorf("%d %q %v", response.StatusCode, text, err)
+	}
+	transport.CloseIdleConnections()
+	_ = server.Close()
+	<-served
+}
+
 func TestRulesSeeTheSizeOfAnUploadWhereItIsAnnounced(t *testing.T) {
 	up := newSlowUpstream(t, func(c net.Conn, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
