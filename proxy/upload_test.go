@@ -586,7 +586,7 @@ func TestAnUploadThatTakesLongerThanAnAnswerMay(t *testing.T) {
 // Where the server speaks HTTP/2, a read deadline ends a body that nobody reads,
 // too; an upstream that takes its time must not cost the client its upload.
 func TestAnUploadOverHTTP2MayWaitForItsUpstream(t *testing.T) {
-	const stall = 150 * time.Millisecond
+	const stall = 300 * time.Millisecond
 	up := newSlowUpstream(t, func(c net.Conn, r *http.Request) {
 		<-time.After(3 * stall)
 		n, err := io.Copy(io.Discard, r.Body)
