@@ -120,44 +120,8 @@ func newObserver(wire accounts.Wire, status int, header http.Header) *observer {
 	return o
 }
 
-// openEncoded prepares to decode a body of which something is to be known.
-func (o *observer) openEncoded(header http.Header) {
-	if o.format == nil {
-		return
-	}
-	coding := codingOf(header)
-	if coding == noCoding {
-		o.format, o.unread = nil, unreadCoding
-		return
-	}
-	o.encoded = &encodedBody{sink: o, coding: coding}
-}
-
-// within bounds what the decoders of all observers together may have.
-func (o *observer) within(room *budget) {
-	if o.encoded != nil {
-		o.encoded.room = room
-	}
-}
-
 // unframed is told of a body whose end is only that of its connection.
 func (o *observer) unframed() { o.toEnd = o.json && !o.opaque && o.media == mediaDocument }
-
-// close lets go of what the observer holds. It says nothing new after that.
-func (o *observer) close() {
-	if o != nil && o.encoded != nil {
-		o.encoded.close()
-	}
-}
-
-// whyUnread tells why an encoded answer was not read, or not to its end; ""
-// where it was.
-func (o *observer) whyUnread() string {
-	if o.encoded != nil {
-		return o.encoded.unread
-	}
-	return o.unread
-}
 
 func isJSONBody(header http.Header) bool {
 	kind, _, _ := strings.Cut(header.Get("Content-Type"), ";")
@@ -174,17 +138,6 @@ func mediaOf(header http.Header) media {
 		return mediaFrames
 	}
 	return mediaDocument
-}
-
-// isEncoded says whether the body is anything but itself (RFC 9110, section
-// 8.4).
-func isEncoded(header http.Header) bool {
-	for _, v := range header["Content-Encoding"] {
-		if v = strings.TrimSpace(v); v != "" && !strings.EqualFold(v, "identity") {
-			return true
-		}
-	}
-	return false
 }
 
 // write looks at the next bytes of the body. It keeps none of them.

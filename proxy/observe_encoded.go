@@ -63,6 +63,53 @@ var (
 	errDecoderPanic  = errors.New("the decoder made a mistake")
 )
 
+// openEncoded prepares to decode a body of which something is to be known.
+func (o *observer) openEncoded(header http.Header) {
+	if o.format == nil {
+		return
+	}
+	coding := codingOf(header)
+	if coding == noCoding {
+		o.format, o.unread = nil, unreadCoding
+		return
+	}
+	o.encoded = &encodedBody{sink: o, coding: coding}
+}
+
+// within bounds what the decoders of all observers together may have.
+func (o *observer) within(room *budget) {
+	if o.encoded != nil {
+		o.encoded.room = room
+	}
+}
+
+// close lets go of what the observer holds. It says nothing new after that.
+func (o *observer) close() {
+	if o != nil && o.encoded != nil {
+		o.encoded.close()
+	}
+}
+
+// whyUnread tells why an encoded answer was not read, or not to its end; ""
+// where it was.
+func (o *observer) whyUnread() string {
+	if o.encoded != nil {
+		return o.encoded.unread
+	}
+	return o.unread
+}
+
+// isEncoded says whether the body is anything but itself (RFC 9110, section
+// 8.4).
+func isEncoded(header http.Header) bool {
+	for _, v := range header["Content-Encoding"] {
+		if v = strings.TrimSpace(v); v != "" && !strings.EqualFold(v, "identity") {
+			return true
+		}
+	}
+	return false
+}
+
 // codingOf reads the one coding of a body; noCoding where there are several, or
 // one that is not known (RFC 9110, section 8.4.1).
 func codingOf(header http.Header) coding {
