@@ -118,10 +118,10 @@ func (x *exchange) finish() {
 	if x.upload != nil {
 		x.record.requestBytes = x.upload.end()
 	}
+	x.observer.close()
+	x.releaseBody()
 	x.p.flights.remove(x)
 	x.record.duration = time.Since(x.started)
-	x.releaseBody()
-	x.observer.close()
 	x.count()
 	x.log()
 
