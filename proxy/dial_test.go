@@ -194,7 +194,7 @@ func TestARedirectIsTheClientsAndNeverFollowed(t *testing.T) {
 	for _, status := range []int{300, 301, 302, 303, 307, 308} {
 		location := fmt.Sprintf("%s/v1/%d?a=b#c", other.url, status)
 		up := newWireUpstream(t, func(c net.Conn, _ *sent) bool {
-			say(c, fmt.Sprintf("HTTP/1.1 %d Elsewhere\r\nLocation: %s\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nmoved", status, location))
+			say(c, fmt.Sprintf("HTTP/1.1 %d Elsewhere\r\nLocation: %s\r\nContent-Type: text/plain\r\nConnection: close\r\nContent-Length: 5\r\n\r\nmoved", status, location))
 			return false
 		})
 		g := newGateway(t, up.url)

@@ -190,7 +190,7 @@ func TestABodyThatStopsComingOverHTTP2IsAnswered408(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := newGateway(t, "http://127.0.0.1:9", func(s *setup) { s.options.ReadStall = 200 * time.Millisecond })
 			c := g.frames()
-			c.head(1, false, "POST", "/x", "content-length", "1000000")
+			c.head(1, false, "POST", "/x", "content-length", "1000000", "content-type", "application/json")
 			answered := make(chan struct{})
 			ended := make(chan struct{})
 			go func() {

@@ -25,3 +25,18 @@ func below(c net.Conn) net.Conn {
 		c = t.NetConn()
 	}
 }
+
+// politeBelow gives the connection whose closing can wait for the end of an
+// upload; nil where the listener is not a Server's.
+func politeBelow(c net.Conn) *politeConn {
+	for {
+		if p, ok := c.(*politeConn); ok {
+			return p
+		}
+		t, ok := c.(interface{ NetConn() net.Conn })
+		if !ok {
+			return nil
+		}
+		c = t.NetConn()
+	}
+}

@@ -145,6 +145,7 @@ func (u *upload) end() int64 {
 	}
 	if !u.whole && !u.exchange.h2 {
 		_ = u.exchange.rc.SetReadDeadline(time.Now().Add(uploadDrain))
+		u.exchange.lingers()
 	}
 	return u.passed
 }
@@ -214,6 +215,18 @@ func (x *exchange) clientGone() *failure {
 		return f
 	}
 	return clientGone()
+}
+
+// lingers has the connection stay for what is still coming of an upload: a read
+// that was interrupted may leave the server unable to find its end, and closed at
+// once the connection would be reset under an answer that is on its way.
+func (x *exchange) lingers() {
+	if x.visitor == nil {
+		return
+	}
+	if p := politeBelow(x.visitor.conn); p != nil && x.headSent && !x.broken {
+		p.awaits.Store(true)
+	}
 }
 
 // endConnectionAfter makes the answer the last on its connection where more of
