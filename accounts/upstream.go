@@ -26,6 +26,7 @@ type Upstream struct {
 	IdleTimeout time.Duration // an idle connection is closed after this; 0: the default (4 s)
 	Enabled     bool
 	CreatedAt   time.Time
+	Seq         int64 // of the change that made the upstream what it is. Read only
 }
 
 // Provider says which provider's conventions an upstream follows.
