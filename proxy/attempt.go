@@ -150,11 +150,16 @@ func (x *exchange) beginTry(to *rules.Candidate) *try {
 	default: // the only attempt ends with the exchange
 		t.ctx, t.cancel = x.ctx, x.cancel
 	}
-	bounds := x.decision.Timeouts(to).Or(x.target.timeouts)
-	if bounds.Connect > 0 && to.Base.Scheme == "https" {
-		bounds.Connect += tlsTimeout
-	}
+	bounds := withHandshake(x.decision.Timeouts(to).Or(x.target.timeouts), to.Base.Scheme)
 	t.watch.start(t.cancel, bounds, x.request.Stream)
+	return t
+}
+
+// withHandshake gives a connection with TLS the time that the handshake takes.
+func withHandshake(t accounts.Timeouts, scheme string) accounts.Timeouts {
+	if t.Connect > 0 && scheme == "https" {
+		t.Connect += tlsTimeout
+	}
 	return t
 }
 
@@ -181,7 +186,7 @@ func (x *exchange) attemptFailed(out *attempt, err error) *failure {
 	}
 	name := x.target.publicName()
 	if out.dispatched == 0 {
-		return unreachable(name, whyUnreachable(err), err)
+		return neverReached(name, err)
 	}
 	return upstreamReset(name, err)
 }

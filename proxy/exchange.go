@@ -78,9 +78,8 @@ func (x *exchange) run() *failure {
 	if f := x.authenticate(); f != nil {
 		return f
 	}
-	if x.request.AsksForModels() {
-		x.answerModels()
-		return nil
+	if asked, ok := x.request.ModelsQuestion(); ok {
+		return x.answerModels(asked)
 	}
 	if f := x.readBody(); f != nil {
 		return f

@@ -60,7 +60,7 @@ const statusClientGone = 499
 
 // writeFailure answers in the shape of the wire format that was called.
 func (x *exchange) writeFailure(f *failure) {
-	body := errorBody(x.request.Wire, f, x.id)
+	body := errorBody(x.errorWire(), f, x.id)
 	x.moveWriteDeadline(time.Now())
 	h := x.w.Header()
 	h["Content-Type"] = []string{"application/json"}

@@ -11,7 +11,8 @@
 //  7. stream.go        the answer copied and flushed; observe*.go looks on at the bytes
 //  8. accesslog.go     one line, and metrics.go, when it has ended, for exactly one reason
 //
-// Beside that way: failure.go writes the gateway's own errors in the caller's
+// Beside that way: models*.go answers which models there are, asking the
+// upstreams and the rules, failure.go writes the gateway's own errors in the caller's
 // wire format, watch.go bounds every phase, flights.go knows what is under way,
 // snapshot.go and reload.go hold the configuration, server.go and drain.go the
 // listener and its end.
@@ -34,6 +35,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/llmgw/llmgw/accounts"
+	"github.com/llmgw/llmgw/rules"
 )
 
 // Source knows who a key belongs to.
@@ -66,6 +68,10 @@ type Options struct {
 	// Local maps "host:port" of an upstream URL to the address where this
 	// process itself serves it.
 	Local map[string]string
+
+	// Reach is how far requests may go: checked for the resolved address of every
+	// connection but those that Local names.
+	Reach rules.Reach
 }
 
 // DefaultTimeouts bound the phases of an attempt where nobody says otherwise.
@@ -83,11 +89,13 @@ func DefaultTimeouts() accounts.Timeouts {
 // that it wants.
 type Proxy struct {
 	options  Options
+	dial     dial
 	snapshot atomic.Pointer[snapshot]
 	reloads  reloads
 	flights  flights
 	budget   budget
 	metrics  *metrics
+	lists    *modelLists
 	draining atomic.Bool
 	sweep    chan struct{} // closed by Close
 	swept    chan struct{} // closed when the sweeper has ended
@@ -101,11 +109,12 @@ func New(o Options) (*Proxy, error) {
 	o.fillIn()
 	p := &Proxy{
 		options: o,
+		dial:    dialer(o.Local, o.Reach),
 		budget:  budget{limit: o.BodyBudget},
 		sweep:   make(chan struct{}),
 		swept:   make(chan struct{}),
 	}
-	p.metrics = newMetrics(p)
+	p.metrics, p.lists = newMetrics(p), newModelLists(p)
 	go p.sweepFlights()
 	return p, nil
 }
@@ -131,6 +140,7 @@ func (o *Options) fillIn() {
 func (p *Proxy) Close() {
 	close(p.sweep)
 	<-p.swept
+	p.lists.close()
 	p.closeTransports()
 }
 

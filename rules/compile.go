@@ -15,7 +15,7 @@ import (
 // exactly when there is an error among the problems. Warnings come with the Set.
 func Compile(c Config) (*Set, Problems) {
 	var problems Problems
-	check := checker{problems: &problems, upstreams: map[string]bool{}}
+	check := checker{problems: &problems, upstreams: map[string]bool{}, reach: c.Reach}
 	for i := range c.Upstreams {
 		check.upstreams[c.Upstreams[i].Name] = true
 	}

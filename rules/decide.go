@@ -11,6 +11,11 @@ type Config struct {
 	Revision  int64
 	Files     []File
 	Upstreams []accounts.Upstream
+
+	// Reach is that of the server where rules are about to be stored: a target
+	// beyond it is refused then. What is stored already goes on being compiled
+	// under any reach; who dials has the last word.
+	Reach Reach
 }
 
 // Request is what is decided upon. The proxy fills it from the wire and from

@@ -13,7 +13,7 @@ import (
 func (c *checker) action(a *Action) {
 	c.destination(a)
 	if a.Target != "" {
-		if problem, hint := targetProblem(a.Target); problem != "" {
+		if problem, hint := targetProblem(a.Target, c.reach); problem != "" {
 			c.refuse("action.target", hint, "%s", problem)
 		}
 	}
@@ -298,7 +298,7 @@ func (c *checker) respond(r *Respond) {
 
 // targetProblem says why a URL cannot be a rule's destination. The URL is not
 // repeated: people paste credentials into URLs.
-func targetProblem(target string) (problem, hint string) {
+func targetProblem(target string, reach Reach) (problem, hint string) {
 	if strings.Contains(target, "${") {
 		return "the target holds \"${\"; placeholders do not stand in URLs", "write them into path: {add_prefix: …}"
 	}
@@ -308,6 +308,9 @@ func targetProblem(target string) (problem, hint string) {
 	}
 	if ForbiddenURL(target) {
 		return "the target is a link-local or cloud-metadata address", "name a host that models run on"
+	}
+	if reach.URL(target) != nil {
+		return "the target is not a public address, and this gateway calls no other", "the server says private_targets: deny"
 	}
 	return "", ""
 }

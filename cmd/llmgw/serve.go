@@ -20,6 +20,7 @@ import (
 	"github.com/llmgw/llmgw/accounts"
 	"github.com/llmgw/llmgw/admin"
 	"github.com/llmgw/llmgw/proxy"
+	"github.com/llmgw/llmgw/rules"
 	"github.com/llmgw/llmgw/store"
 )
 
@@ -191,7 +192,7 @@ func (n *node) openProxy(ctx context.Context) error {
 	}
 	p, err := proxy.New(proxy.Options{
 		Source: n.store, Issuer: n.store.Issuer, Vault: n.vault, Log: n.log, Node: nodeName(),
-		MaxBody: n.settings.bytes("max-body"), TrustedProxies: trusted, Local: n.local,
+		MaxBody: n.settings.bytes("max-body"), TrustedProxies: trusted, Local: n.local, Reach: n.reach(),
 	})
 	if err != nil {
 		return err
@@ -204,6 +205,15 @@ func (n *node) openProxy(ctx context.Context) error {
 	}
 	n.parts.Go(func() error { return n.store.Follow(n.ctx) })
 	return n.register(p.Collector())
+}
+
+// reach is how far this gateway's requests may go, those of the upstream test
+// too.
+func (n *node) reach() rules.Reach {
+	if n.settings.text("private-targets") == "deny" {
+		return rules.PublicOnly
+	}
+	return rules.Everywhere
 }
 
 // startProxy binds the proxy's port, makes the first key where there is none
