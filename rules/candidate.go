@@ -7,14 +7,17 @@ import (
 	"github.com/llmgw/llmgw/accounts"
 )
 
-// Candidate is one destination of a rule: an entry of its upstreams or of its
-// fallback, or its target.
+// Candidate is one destination of a rule (an entry of its upstreams or of its
+// fallback, or its target) or of a binding.
 type Candidate struct {
 	Upstream *accounts.Upstream // nil for a target URL: no credential is put in
 	Index    int                // of Upstream in the set, -1 for a target URL
 	Base     *url.URL
 	Weight   int // at least 1; of no meaning for a fallback
 	Fallback bool
+
+	Binding    *accounts.Binding // that names it; nil where a rule does
+	Credential string            // ID of the one that Binding names; "" for any. See Decision.Credential
 
 	seed     uint64
 	model    *template // what the model is rewritten to; nil leaves it

@@ -17,8 +17,9 @@ type Body struct {
 	modelStart, modelEnd int // where the model's text stands, without quotes
 }
 
-// DuplicateKeyError says that a body names its model or stream twice. Two
-// servers could read it in two ways, so it is a 400.
+// DuplicateKeyError says that a body names its model or stream twice, or its
+// model once more in another case. Two servers could read it in two ways, so it
+// is a 400.
 type DuplicateKeyError struct{ Key string }
 
 func (e *DuplicateKeyError) Error() string {
@@ -90,9 +91,10 @@ const (
 	keyOther key = iota
 	keyModel
 	keyStream
+	keyLikeModel // in another case, which some servers read as the same
 )
 
-var keyNames = [...]string{keyModel: "model", keyStream: "stream"}
+var keyNames = [...]string{keyModel: "model", keyStream: "stream", keyLikeModel: "model"}
 
 func keyNamed(name string) key {
 	switch name {
@@ -116,7 +118,8 @@ func (f *findings) meet(k key) {
 	if k == keyOther {
 		return
 	}
-	if f.seen[k] {
+	switch {
+	case f.seen[k] && k != keyLikeModel, k == keyModel && f.seen[keyLikeModel], k == keyLikeModel && f.seen[keyModel]:
 		f.repeated = k
 	}
 	f.seen[k] = true
@@ -217,5 +220,9 @@ func readKey(raw []byte) (key, bool) {
 	if n > len(name) {
 		return keyOther, true
 	}
-	return keyNamed(string(name[:n])), true
+	k := keyNamed(string(name[:n]))
+	if k == keyOther && n == len("model") && strings.EqualFold(string(name[:n]), "model") {
+		k = keyLikeModel
+	}
+	return k, true
 }

@@ -150,6 +150,8 @@ func TestScanBodyRefusesModelOrStreamTwice(t *testing.T) {
 		{"the second one escaped", `{"model":"m","mode\u006c":"n"}`, "model"},
 		{"both escaped", `{"\u006dodel":"m","mode\u006C":"n"}`, "model"},
 		{"one that is no string", `{"model":"m","model":null}`, "model"},
+		{"one more in another case", `{"model":"allowed","Model":"forbidden"}`, "model"},
+		{"one in another case before it", `{"MODE\u004c":"forbidden","model":"allowed"}`, "model"},
 		{"two streams", `{"stream":false,"model":"m","stream":true}`, "stream"},
 		{"a model too long to be read first", `{"model":"` + strings.Repeat("m", 5000) + `","model":"n"}`, "model"},
 	}
@@ -280,7 +282,13 @@ func checkScan(t interface {
 	for _, m := range members {
 		count[m.key]++
 	}
-	if twice := count["model"] > 1 || count["stream"] > 1; twice != (err != nil) {
+	like := 0
+	for key, n := range count {
+		if len(key) == len("model") && strings.EqualFold(key, "model") {
+			like += n
+		}
+	}
+	if twice := count["model"] > 0 && like > 1 || count["stream"] > 1; twice != (err != nil) {
 		t.Fatalf("%q: %v, with these keys: %v", body, err, count)
 	} else if twice {
 		return
