@@ -46,9 +46,14 @@ test: $(TOOLS)/gotestsum ## every test, with the race detector; installs what th
 	@GO='$(GO)' GOTESTSUM='$(TOOLS)/gotestsum' sh tools/test.sh $(TESTFLAGS) ./...
 
 .PHONY: e2e
-e2e: build ## the program as its user sees it: scripts, then curl against ./llmgw
+e2e: build ## the program as its user sees it: scripts, curl, and the npm and Python clients
 	$(GO) test -count=1 -run 'Script' ./cmd/llmgw
 	sh tools/e2e.sh ./llmgw
+	sh tools/clients.sh ./llmgw
+
+.PHONY: e2e-agents
+e2e-agents: build ## Claude Code and Codex through `llmgw run` (fetches 640 MB, once)
+	sh tools/agents.sh ./llmgw
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (10s)
@@ -68,6 +73,14 @@ bench-gateway: ## what the built gateway costs beside the standard library's pro
 .PHONY: bench-cut
 bench-cut: ## 100,000 streams while the CPU is oversubscribed; fails where one is cut (about 1 min)
 	$(GO) run ./bench cut
+
+.PHONY: h2spec
+h2spec: $(TOOLS)/h2spec ## HTTP/2 conformance, beside Go's own server in the same run (about 1 min)
+	$(GO) run ./bench h2spec -tool $(TOOLS)/h2spec
+
+.PHONY: bench-slow
+bench-slow: ## requests beside 5,000 slow connections; fails where one notices (Linux, about 90 s)
+	$(GO) run ./bench slow
 
 .PHONY: cover
 cover: ## coverage by package, and .build/cover.html
@@ -152,6 +165,11 @@ $(TOOLS)/golangci-lint $(TOOLS)/gotestsum $(TOOLS)/benchstat $(TOOLS)/deadcode: 
 	@echo "building $(@F) (once)"
 	@mkdir -p $(TOOLS)
 	@cd tools && $(GO) build -buildvcs=false -o ../$@ $(PKG) && touch ../$@
+
+$(TOOLS)/h2spec: tools/h2spec/go.mod tools/h2spec/go.sum
+	@echo "building $(@F) (once)"
+	@mkdir -p $(TOOLS)
+	@cd tools/h2spec && $(GO) build -buildvcs=false -o ../../$@ github.com/summerwind/h2spec/cmd/h2spec && touch ../../$@
 
 $(TOOLS)/goreleaser: tools/release/go.mod tools/release/go.sum
 	@echo "building $(@F) (once)"

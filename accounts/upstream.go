@@ -24,6 +24,7 @@ type Upstream struct {
 	Timeouts    Timeouts
 	MaxIdle     int           // idle connections kept; 0: the default
 	IdleTimeout time.Duration // an idle connection is closed after this; 0: the default (4 s)
+	Websocket   bool          // a change to the WebSocket protocol may be asked for here
 	Enabled     bool
 	CreatedAt   time.Time
 	Seq         int64 // of the change that made the upstream what it is. Read only

@@ -1,5 +1,7 @@
 package accounts
 
+import "math"
+
 // Usage is what a provider says an exchange used, in its own counting, never
 // recomputed. A count that the provider did not name is absent, which is not
 // the same as zero.
@@ -19,6 +21,15 @@ type Count struct {
 
 // Set records n as said by the provider.
 func (c *Count) Set(n int64) { *c = Count{N: n, Known: true} }
+
+// Add adds n to what is known. A sum that does not fit stays at the largest
+// number.
+func (c *Count) Add(n int64) {
+	if n > math.MaxInt64-c.N {
+		n = math.MaxInt64 - c.N
+	}
+	c.Set(c.N + n)
+}
 
 // Each calls f for every count that is known, in a fixed order, with the name
 // under which logs, metrics and usage rows show it.

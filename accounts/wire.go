@@ -16,6 +16,7 @@ const (
 	WireOpenAIAudio
 	WireOpenAIFiles
 	WireOpenAIBatches
+	WireOpenAIRealtime
 	WireAnthropicMessages
 	WireAnthropicCountTokens
 	WireGoogleGenerate
@@ -31,6 +32,7 @@ var wireNames = [...]string{
 	WireOpenAIAudio:          "openai-audio",
 	WireOpenAIFiles:          "openai-files",
 	WireOpenAIBatches:        "openai-batches",
+	WireOpenAIRealtime:       "openai-realtime",
 	WireAnthropicMessages:    "anthropic-messages",
 	WireAnthropicCountTokens: "anthropic-count-tokens",
 	WireGoogleGenerate:       "google-generate",
@@ -47,6 +49,8 @@ func (w Wire) Title() string {
 		return "Chat Completions"
 	case WireOpenAIResponses:
 		return "Responses"
+	case WireOpenAIRealtime:
+		return "Realtime"
 	case WireAnthropicMessages, WireAnthropicCountTokens:
 		return "Anthropic Messages"
 	case WireGoogleGenerate:
@@ -81,4 +85,4 @@ func (w Wire) IsGoogle() bool { return w == WireGoogleGenerate }
 func (w Wire) IsBedrock() bool { return w == WireBedrock }
 
 // IsOpenAI says whether the format is one of OpenAI's.
-func (w Wire) IsOpenAI() bool { return w >= WireOpenAIChat && w <= WireOpenAIBatches }
+func (w Wire) IsOpenAI() bool { return w >= WireOpenAIChat && w <= WireOpenAIRealtime }

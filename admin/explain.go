@@ -86,7 +86,7 @@ func (e *explainer) explain(ctx context.Context) {
 	if d.Outcome != rules.ModelNotAllowed {
 		e.answer.Rules = viewReasons(e.set.Explain(q))
 	}
-	e.answer.Rule = d.RuleName()
+	e.answer.Rule, e.answer.BodyLog = d.RuleName(), d.LogBody
 	for _, limit := range d.Limits {
 		e.answer.Limits = append(e.answer.Limits, limit.String())
 	}
@@ -189,8 +189,11 @@ func (e *explainer) passedOver(candidates []*rules.Candidate) []api.CandidateRep
 		}
 		among[name] = true
 		problem := "it does not speak the " + e.question.Wire.Title() + " API"
-		if !u.Enabled {
+		switch {
+		case !u.Enabled:
 			problem = "it is disabled"
+		case u.Speaks(e.question.Wire): // so this is what it lacks
+			problem = "it does not take WebSockets"
 		}
 		reports = append(reports, api.CandidateReport{Upstream: name, URL: u.URL, Problem: problem})
 	}

@@ -31,7 +31,7 @@ func newUpstream(in *api.NewUpstream, reach rules.Reach) (accounts.Upstream, []a
 	u := accounts.Upstream{
 		Name: in.Name, Provider: accounts.Provider(in.Provider), Auth: accounts.Auth(in.Auth),
 		URL:   strings.TrimRight(strings.TrimSpace(in.URL), "/"),
-		Wires: in.Wires, Models: in.Models, MaxIdle: in.MaxIdle, Enabled: true,
+		Wires: in.Wires, Models: in.Models, MaxIdle: in.MaxIdle, Websocket: in.Websocket, Enabled: true,
 	}
 	if u.URL == "" {
 		u.URL = providerURL(u.Provider)

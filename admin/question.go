@@ -91,7 +91,8 @@ func (q *question) readPath() {
 		q.refuse(rules.RefusePath(err.Error()))
 		return
 	}
-	q.Path, q.read = path, rules.ReadPath(path)
+	q.Path, q.read = path, rules.ReadTarget(path, q.RawQuery)
+	q.Websocket = rules.AsksForWebsocket(q.Method, q.Header)
 	q.Wire, q.Model, q.HasModel, q.Stream = q.read.Wire, q.read.Model, q.read.HasModel, q.read.Stream
 }
 

@@ -124,6 +124,8 @@ func (s *Server) register(a huma.API) {
 	get(r, "/keys/{name}", "Show a key", s.showKey)
 	create(r, "/keys", "Create a key", s.createKey)
 	post(r, "/keys/{name}/revoke", "Revoke a key", s.revokeKey)
+	create(r, "/keys/{name}/secrets", "Add a secret to a key", s.addSecret)
+	put(r, "/keys/{name}/secrets/{id}", "Set when a secret of a key ends", s.setSecretEnd)
 	create(r, "/chat-keys", "Create a one-use key", s.createChatKey)
 
 	get(r, "/upstreams", "List upstreams", s.listUpstreams)

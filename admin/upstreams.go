@@ -116,7 +116,7 @@ func (s *Server) viewUpstream(ctx context.Context, u *accounts.Upstream) api.Ups
 	view := api.Upstream{
 		ID: u.ID, Name: u.Name, Provider: string(u.Provider), URL: u.URL, Auth: string(u.Auth),
 		Wires: u.Wires, Models: u.Models, Timeouts: viewTimeouts(u.Timeouts),
-		MaxIdle: u.MaxIdle, IdleTimeout: viewDuration(u.IdleTimeout), Enabled: u.Enabled,
+		MaxIdle: u.MaxIdle, IdleTimeout: viewDuration(u.IdleTimeout), Websocket: u.Websocket, Enabled: u.Enabled,
 		Credentials: make([]api.Credential, 0, len(u.Credentials)), CreatedAt: u.CreatedAt,
 	}
 	for i := range u.Credentials {

@@ -39,14 +39,14 @@ func TestAnUpstreamIsShownAsItWasCreated(t *testing.T) {
 	g.env["EU_KEY"] = "sk-proj-0123456789-x4Qd"
 	created, err := g.CreateUpstream(t.Context(), api.NewUpstream{
 		Name: "openai-eu", Provider: "openai", URL: "https://eu.api.openai.com/v1", Auth: "header:X-Key",
-		Wires: []string{"openai-chat"}, Models: []string{"gpt-5"}, MaxIdle: 8, IdleTimeout: "30s",
+		Wires: []string{"openai-chat"}, Models: []string{"gpt-5"}, MaxIdle: 8, IdleTimeout: "30s", Websocket: true,
 		Timeouts:   &api.Timeouts{Connect: "5s", FirstToken: "1m30s"},
 		Credential: &api.NewCredential{Reference: "env:EU_KEY"},
 	})
 	must(t, err)
 	want := api.Upstream{
 		Name: "openai-eu", Provider: "openai", URL: "https://eu.api.openai.com/v1", Auth: "header:X-Key",
-		Wires: []string{"openai-chat"}, Models: []string{"gpt-5"}, MaxIdle: 8, IdleTimeout: "30s",
+		Wires: []string{"openai-chat"}, Models: []string{"gpt-5"}, MaxIdle: 8, IdleTimeout: "30s", Websocket: true,
 		Timeouts: &api.Timeouts{Connect: "5s", FirstToken: "1m30s"}, Enabled: true, CreatedAt: g.clock.Now(),
 		Credentials: []api.Credential{{Name: "default", Reference: "env:EU_KEY", Last4: "x4Qd", Usable: true, Enabled: true, CreatedAt: g.clock.Now()}},
 	}

@@ -13,6 +13,7 @@ import (
 type crowd struct {
 	to      *participant
 	wires   []*wire
+	leave   context.CancelFunc // ends those that are no wires; may be nil
 	reading sync.WaitGroup
 	closing atomic.Bool
 	broken  atomic.Int64 // streams that ended by themselves
@@ -64,14 +65,18 @@ func (c *crowd) read(w *wire, hear func([]byte)) {
 	if err == nil {
 		err = w.readBody(h, &splitter{hear: hear})
 	}
-	if c.closing.Load() {
-		return // we ended it
-	}
 	if err == nil {
 		err = fmt.Errorf("the stream ended, and has no end")
 	}
-	c.broken.Add(1)
-	c.example.CompareAndSwap(nil, &err)
+	c.ended(err)
+}
+
+// ended notes the end of a stream, where we did not end it.
+func (c *crowd) ended(err error) {
+	if !c.closing.Load() {
+		c.broken.Add(1)
+		c.example.CompareAndSwap(nil, &err)
+	}
 }
 
 func (c *crowd) untilBegun(ctx context.Context, begun <-chan struct{}, n int) error {
@@ -91,6 +96,9 @@ func (c *crowd) untilBegun(ctx context.Context, begun <-chan struct{}, n int) er
 // close leaves all streams and waits for their readers.
 func (c *crowd) close() {
 	c.closing.Store(true)
+	if c.leave != nil {
+		c.leave()
+	}
 	for _, w := range c.wires {
 		w.close()
 	}

@@ -41,15 +41,15 @@ func buildGateway(ctx context.Context, dir string) (string, error) {
 	return binary, nil
 }
 
-// launch starts a gateway on an empty store. It does not wait for it.
-func launch(ctx context.Context, binary, data string) (*gateway, error) {
+// launch starts a gateway on an empty store, with more flags of serve's. It does not wait for it.
+func launch(ctx context.Context, binary, data string, more ...string) (*gateway, error) {
 	addr, err := freePort(ctx)
 	if err != nil {
 		return nil, err
 	}
 	g := &gateway{binary: binary, data: data, addr: addr, log: &logTail{}}
-	cmd := g.command(ctx, "serve", "--listen", addr, "--admin-listen", "127.0.0.1:0",
-		"--no-detect", "--no-mock", "--log-format", "json", "--drain-delay", "0", "--drain", "1s")
+	cmd := g.command(ctx, append([]string{"serve", "--listen", addr, "--admin-listen", "127.0.0.1:0",
+		"--no-detect", "--no-mock", "--log-format", "json", "--drain-delay", "0", "--drain", "1s"}, more...)...)
 	cmd.Stderr = g.log // a pipe that is read
 	if g.child, err = start(cmd); err != nil {
 		return nil, fmt.Errorf("starting llmgw: %w", err)

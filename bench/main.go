@@ -9,7 +9,8 @@
 //     nginx.go a second floor, where there is one on the PATH
 //  5. gateway.go   the real `llmgw serve`, with 50 rules, a credential and a key
 //  6. load.go      connections that ask and compare every byte (wire.go, verdict.go); crowd.go keeps many streams open
-//  7. requests.go, chunks.go, paced.go, cut.go, leave.go, idle.go, ready.go: what is measured
+//  7. requests.go, chunks.go, paced.go, cut.go, leave.go, idle.go, slow.go, spec.go, ready.go:
+//     what is measured; siege.go keeps slow connections open
 //  8. figures.go   medians, percentiles, ratios of rounds; compare.go interleaves them, table.go prints them
 //
 // The figure to trust is the CPU time of the gateway's process for each request
@@ -63,6 +64,7 @@ type options struct {
 	every   time.Duration
 	burners int
 	binary  string
+	tool    string
 }
 
 func commands() []command {
@@ -73,6 +75,8 @@ func commands() []command {
 		{"cut", "streams cut or altered while the CPU is oversubscribed; fails where the gateway has any", options{n: 100_000, conns: []int{64}, rounds: 10, burners: 4}, measureCut},
 		{"leave", "from a client's leaving to its end at the upstream", options{n: 1000, conns: []int{8}}, measureLeave},
 		{"idle", "memory of idle streams", options{n: 1000}, measureIdle},
+		{"slow", "delay of requests beside connections that are slow on purpose; fails where one notices", options{n: 5000, seconds: 20 * time.Second}, measureSlow},
+		{"h2spec", "what h2spec says, beside Go's own server; fails where the gateway passes less", options{tool: ".tools/h2spec"}, measureSpec},
 		{"ready", "from exec to the first /readyz, empty store", options{rounds: 10}, measureReady},
 	}
 }
@@ -148,6 +152,9 @@ func (c command) parse(args []string, complaints io.Writer) (options, error) {
 	}
 	if o.burners > 0 {
 		flags.IntVar(&o.burners, "burners", o.burners, "spinning processes beside it")
+	}
+	if o.tool != "" {
+		flags.StringVar(&o.tool, "tool", o.tool, "the program that tries it (`FILE`)")
 	}
 	flags.StringVar(&o.binary, "llmgw", "", "the gateway's binary; without it, it is built from ./cmd/llmgw (`FILE`)")
 	if err := flags.Parse(args); err != nil {

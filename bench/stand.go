@@ -80,8 +80,8 @@ func (s *stand) upstream(ctx context.Context, answer string) (string, error) {
 }
 
 // stock starts the floor in front of an upstream.
-func (s *stand) stock(ctx context.Context, upstream string) (*participant, error) {
-	c, err := startRole(ctx, "stock", "-to", "http://"+upstream)
+func (s *stand) stock(ctx context.Context, upstream string, more ...string) (*participant, error) {
+	c, err := startRole(ctx, "stock", append([]string{"-to", "http://" + upstream}, more...)...)
 	if err != nil {
 		return nil, err
 	}

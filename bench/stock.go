@@ -17,6 +17,8 @@ import (
 func serveStock(ctx context.Context, args []string, in io.Reader, out io.Writer) error {
 	flags := flag.NewFlagSet("stock", flag.ContinueOnError)
 	to := flags.String("to", "", "where requests go")
+	h2c := flags.Bool("h2c", false, "HTTP/2 in clear text, too")
+	cert, key := flags.String("tls-cert", "", "certificate; speaks TLS"), flags.String("tls-key", "", "its key")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -41,12 +43,23 @@ func serveStock(ctx context.Context, args []string, in io.Reader, out io.Writer)
 		ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog:          quiet,
 	}
+	if *h2c {
+		server.Protocols = new(http.Protocols)
+		server.Protocols.SetHTTP1(true)
+		server.Protocols.SetUnencryptedHTTP2(true)
+	}
 	l, err := announce(ctx, out)
 	if err != nil {
 		return err
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(l) }()
+	go func() {
+		if *cert != "" {
+			ended <- server.ServeTLS(l, *cert, *key)
+			return
+		}
+		ended <- server.Serve(l)
+	}()
 	untilParentEnds(ctx, in)
 	err = server.Close()
 	if served := <-ended; !errors.Is(served, http.ErrServerClosed) {

@@ -23,6 +23,7 @@ const (
 	answerEager  = "eager"  // the same in two writes, every second time before the request's body was read
 	answerPaced  = "paced"  // stamped events without end, one at a time
 	answerIdle   = "idle"   // one event, and then nothing
+	answerEither = "either" // a reply, or events without a pause where floodID is asked for
 )
 
 // serveUpstream is the role of a provider. It speaks HTTP/1.1 on a bare socket:
@@ -142,6 +143,8 @@ func player(answer string, every time.Duration) (part, error) {
 		return saying(wholeStream()), nil
 	case answerEager:
 		return eager(wholeStream()), nil
+	case answerEither:
+		return either(saying(wholeReply()), flooding([]byte(streamHead), chunked(streamEvent(0)))), nil
 	case answerIdle:
 		return idling(slices.Concat([]byte(streamHead), chunked(streamEvent(0)))), nil
 	case answerPaced:
@@ -199,6 +202,35 @@ func idling(text []byte) part {
 	return func(conn net.Conn, r *bufio.Reader, _ asked) bool {
 		if _, err := conn.Write(text); err == nil {
 			_, _ = io.Copy(io.Discard, r)
+		}
+		return false
+	}
+}
+
+// floodID is the id of an exchange that asks for a flood.
+const floodID = "flood"
+
+// either answers by one part, or by the other where a flood is asked for.
+func either(reply, flood part) part {
+	return func(conn net.Conn, r *bufio.Reader, a asked) bool {
+		if a.id == floodID {
+			return flood(conn, r, a)
+		}
+		return reply(conn, r, a)
+	}
+}
+
+// flooding says head and then the same text as long as anybody takes it.
+func flooding(head, text []byte) part {
+	const times = 64 // in one write
+	text = bytes.Repeat(text, times)
+	return func(conn net.Conn, r *bufio.Reader, a asked) bool {
+		if _, err := r.Discard(a.length); err != nil {
+			return false
+		}
+		_, err := conn.Write(head)
+		for err == nil {
+			_, err = conn.Write(text)
 		}
 		return false
 	}

@@ -31,7 +31,7 @@ func (x *exchange) attempts() (*answer, *failure) {
 		last := n == d.Retry.Attempts-1
 		a, f := x.attempt(d.Candidates[n%len(d.Candidates)])
 		kind, again := retryable(d.Retry.On, a, f)
-		if f == nil && !again && !last && (d.Retry.On.Has(rules.OnReset) || d.Retry.On.Has(rules.OnTimeout)) {
+		if f == nil && !again && !last && a.upgraded == nil && (d.Retry.On.Has(rules.OnReset) || d.Retry.On.Has(rules.OnTimeout)) {
 			f = x.firstBytes(a)
 			kind, again = retryable(d.Retry.On, a, f)
 		}
@@ -39,6 +39,8 @@ func (x *exchange) attempts() (*answer, *failure) {
 			return a, x.unlessEnded(f)
 		}
 		x.p.metrics.retries.WithLabelValues(x.upstreamName(), kind).Inc()
+		x.logRetried(a, f)
+		x.trace.attemptFailed(f)
 		if a != nil {
 			a.close()
 		}
@@ -111,14 +113,18 @@ func (x *exchange) stillValid() *failure {
 // is still to be read.
 func (x *exchange) attempt(to *rules.Candidate) (*answer, *failure) {
 	x.target = x.snap.target(to)
+	x.trace.beginAttempt(x)
 	out, f := x.outbound(to)
 	if f != nil {
 		return nil, f
 	}
 	t := x.beginTry(to)
+	x.trace.describeAttempt(x)
 	x.record.dispatch(time.Since(x.started))
 	x.target.traffic.requests.Add(1)
+	out.inform = x.informer()
 	a, err := x.target.carrier.do(t.ctx, out, func() { t.watch.enter(awaitHeader) })
+	x.lastWord()
 	x.record.attempts += max(1, out.dispatched)
 	x.record.connect = out.connect
 	if err != nil {
@@ -126,6 +132,7 @@ func (x *exchange) attempt(to *rules.Candidate) (*answer, *failure) {
 		return nil, x.attemptFailed(out, err)
 	}
 	x.record.header = time.Since(x.started)
+	x.trace.answered(a.status)
 	if a.status >= 500 {
 		x.try.fail(x.target)
 	}
@@ -151,6 +158,9 @@ func (x *exchange) beginTry(to *rules.Candidate) *try {
 		t.ctx, t.cancel = x.ctx, x.cancel
 	}
 	bounds := withHandshake(x.decision.Timeouts(to).Or(x.target.timeouts), to.Base.Scheme)
+	if x.request.Websocket {
+		bounds.Idle = x.sessionIdle(to)
+	}
 	t.watch.start(t.cancel, bounds, x.request.Stream)
 	return t
 }

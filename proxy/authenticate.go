@@ -48,8 +48,7 @@ func (x *exchange) authenticate() *failure {
 	case err != nil && x.ctx.Err() != nil:
 		return clientGone()
 	case err != nil:
-		x.logProblem(codeStoreUnavailable, err)
-		return storeUnavailable()
+		return storeUnavailable().because(err)
 	}
 	x.who = who
 	x.request.Key, x.request.Tags = who.KeyName, who.Tags
@@ -108,6 +107,13 @@ func findKey(h http.Header, rawQuery string) (key string, ok bool) {
 		for _, value := range h[name] {
 			take(strings.TrimSpace(value))
 		}
+	}
+	for _, list := range h["Sec-Websocket-Protocol"] {
+		eachProtocol(list, func(protocol string) {
+			if key, ok := strings.CutPrefix(protocol, keyProtocol); ok {
+				take(key)
+			}
+		})
 	}
 	if rawQuery != "" {
 		eachParameter(rawQuery, func(name, value string) {

@@ -68,8 +68,9 @@ func (b *body) release(budget *budget, lent bool) {
 // and a server that closes a body while a transport still probes it cuts the
 // answer (https://go.dev/issue/40747).
 func (x *exchange) readBody() *failure {
-	// Only HTTP/1 servers know full duplex; where it is not known it is not needed.
-	_ = x.rc.EnableFullDuplex()
+	if !x.h2 { // which knows nothing else
+		_ = x.rc.EnableFullDuplex()
+	}
 	if f := x.fetchBody(); f != nil {
 		return f
 	}
@@ -85,6 +86,8 @@ func (x *exchange) fetchBody() *failure {
 	switch length := x.r.ContentLength; {
 	case length > limit:
 		return bodyTooLarge(limit)
+	case length == 0 && x.mayFollow():
+		return x.nothingFollows()
 	case length == 0:
 		return nil
 	case length > 0:
@@ -105,7 +108,6 @@ func (x *exchange) fill(size, limit int64) *failure {
 	if int64(cap(buf)) < size {
 		buf = make([]byte, 0, size)
 	}
-	moved := x.started // see ServeHTTP
 	for {
 		if len(buf) == cap(buf) {
 			if int64(len(buf)) == size && size == limit {
@@ -117,16 +119,12 @@ func (x *exchange) fill(size, limit int64) *failure {
 			}
 			buf = append(make([]byte, 0, grown), buf...)
 		}
-		if now := time.Now(); now.Sub(moved) > x.p.options.ReadStall/6 {
-			moved = now
-			_ = x.rc.SetReadDeadline(now.Add(x.p.options.ReadStall))
-		}
-		n, err := x.r.Body.Read(buf[len(buf):cap(buf)])
+		n, err := x.readPart(buf[len(buf):cap(buf)])
 		buf = buf[:len(buf)+n]
 		switch {
 		case int64(len(buf)) > limit:
 			return bodyTooLarge(x.p.options.MaxBody)
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return x.bodyRead()
 		case err != nil:
 			return x.bodyFailed(err)
@@ -138,7 +136,7 @@ func (x *exchange) fill(size, limit int64) *failure {
 // reader must say that it has ended, or the server takes the body as unread.
 func (x *exchange) nothingMore([]byte) *failure {
 	var one [1]byte
-	if _, err := x.r.Body.Read(one[:]); err != nil && err != io.EOF {
+	if _, err := x.readPart(one[:]); err != nil && !errors.Is(err, io.EOF) {
 		return x.bodyFailed(err)
 	}
 	return x.bodyRead()
@@ -147,7 +145,9 @@ func (x *exchange) nothingMore([]byte) *failure {
 // bodyRead takes the read deadline away: from here on the server reads the
 // connection only to notice that the client leaves.
 func (x *exchange) bodyRead() *failure {
-	_ = x.rc.SetReadDeadline(time.Time{})
+	if !x.h2 {
+		_ = x.rc.SetReadDeadline(time.Time{})
+	}
 	x.record.bodyRead = time.Since(x.started)
 	return nil
 }

@@ -27,11 +27,7 @@ func dialer(local map[string]string, reach rules.Reach) dial {
 		if own, ok := local[address]; ok {
 			d, address = inside, own
 		}
-		conn, err := d.DialContext(ctx, network, address)
-		if err != nil {
-			return nil, err
-		}
-		return &countingConn{Conn: conn}, nil
+		return d.DialContext(ctx, network, address)
 	}
 }
 

@@ -22,6 +22,7 @@ const (
 	endIdleTimeout       endReason = "idle_timeout"
 	endTotalTimeout      endReason = "total_timeout"
 	endDrained           endReason = "drained"
+	endRevoked           endReason = "revoked"
 	endRejected          endReason = "rejected"
 )
 

@@ -15,12 +15,14 @@ import (
 // Values flow down through it: what a step finds is there for the steps after
 // it, and no step changes what an earlier one found.
 type exchange struct {
-	p    *Proxy
-	snap *snapshot // nil before the first configuration
-	w    http.ResponseWriter
-	r    *http.Request
-	rc   *http.ResponseController
-	conn net.Conn // the client's socket, for a look when it is silent; may be nil
+	p       *Proxy
+	snap    *snapshot // nil before the first configuration
+	w       http.ResponseWriter
+	r       *http.Request
+	rc      *http.ResponseController
+	visitor *visitor // the connection, as it is counted; may be nil
+	conn    net.Conn // the client's socket, for a look when it is silent; may be nil
+	h2      bool     // the connection is shared with other requests
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -44,9 +46,16 @@ type exchange struct {
 	outlives  atomic.Pointer[context.CancelCauseFunc] // ends an attempt that outlives the client
 	observer  *observer
 	headSent  bool
-	broken    bool      // the connection must be cut, so that what was sent does not look whole
-	lastWrite time.Time // when the write deadline was last moved
+	broken    bool        // the connection must be cut, so that what was sent does not look whole
+	lastWrite time.Time   // when the write deadline was last moved
+	lastRead  time.Time   // when the read deadline was last moved; see ServeHTTP
+	writing   pace        // of the client taking the answer
+	reading   pace        // of the client giving its body
+	stalled   atomic.Bool // a stream was reset because its client took nothing
+	interim   interim
 	record    record
+	trace     *exchangeTrace // nil: off
+	bodies    *bodies        // what goes to the body log; nil: nothing
 }
 
 // begin makes the exchange. The write deadline is set first of all: one left by
@@ -56,12 +65,19 @@ func (p *Proxy) begin(w http.ResponseWriter, r *http.Request) *exchange {
 	x := &exchange{
 		p: p, snap: p.snapshot.Load(), w: w, r: r,
 		rc:      http.NewResponseController(w),
-		conn:    connOf(r.Context()),
+		visitor: visitorOf(r.Context()),
+		h2:      r.ProtoMajor == 2,
 		id:      accounts.NewID("req", now),
-		started: now,
+		started: now, lastRead: now,
+	}
+	if x.visitor != nil {
+		x.conn = x.visitor.socket
 	}
 	x.ctx, x.cancel = context.WithCancelCause(r.Context())
-	x.moveWriteDeadline(now)
+	x.trace = p.options.Tracing.begin(r, now)
+	if !x.h2 {
+		x.moveWriteDeadline(now)
+	}
 	w.Header()["X-Llmgw-Request-Id"] = []string{x.id}
 	p.flights.add(x)
 	return x
@@ -76,8 +92,9 @@ func (x *exchange) run() *failure {
 		return f
 	}
 	if f := x.authenticate(); f != nil {
-		return f
+		return x.turnedAway(f)
 	}
+	x.visitor.welcome()
 	if asked, ok := x.request.ModelsQuestion(); ok {
 		return x.answerModels(asked)
 	}
@@ -97,6 +114,9 @@ func (x *exchange) run() *failure {
 	}
 	defer a.close()
 	x.releaseBody() // a stream may go on for an hour, and others want the room
+	if a.upgraded != nil {
+		return x.relay(a)
+	}
 	return x.stream(a)
 }
 
@@ -110,11 +130,14 @@ func (x *exchange) finish() {
 	}
 	x.try.end()
 	x.cancel(nil)
+	x.boundTheRest()
 	x.p.flights.remove(x)
 	x.record.duration = time.Since(x.started)
 	x.releaseBody()
 	x.count()
 	x.log()
+	x.trace.end(x)
+	x.bodies.end(x)
 
 	if x.broken {
 		x.resetOldClient()
@@ -143,7 +166,7 @@ func (x *exchange) panicked(v any) {
 		x.broken = true
 		return
 	}
-	x.refuse(f)
+	x.tellFailure(f)
 }
 
 // resetOldClient makes the cut visible to a client that cannot see a missing
@@ -153,16 +176,4 @@ func (x *exchange) resetOldClient() {
 	if tcp, ok := x.conn.(*net.TCPConn); ok && !x.r.ProtoAtLeast(1, 1) {
 		_ = tcp.SetLinger(0)
 	}
-}
-
-// moveWriteDeadline keeps the client's write deadline ahead of now. Moving it
-// costs a system-wide timer, so it is moved at most every sixth of its length.
-func (x *exchange) moveWriteDeadline(now time.Time) {
-	stall := x.p.options.WriteStall
-	if !x.lastWrite.IsZero() && now.Sub(x.lastWrite) < stall/6 {
-		return
-	}
-	x.lastWrite = now
-	// An error means that the connection is gone, which the next write says too.
-	_ = x.rc.SetWriteDeadline(now.Add(stall))
 }

@@ -29,6 +29,14 @@ func (f *failure) because(cause error) *failure {
 	return f
 }
 
+// why is what the log says of it: the cause, or what the caller is told.
+func (f *failure) why() string {
+	if f.cause != nil {
+		return f.cause.Error()
+	}
+	return f.message
+}
+
 func (f *failure) reason() endReason {
 	if f.end == "" {
 		return endRejected
@@ -38,9 +46,12 @@ func (f *failure) reason() endReason {
 
 // refuse ends an exchange with a failure. Nobody is told where nobody is left.
 func (x *exchange) refuse(f *failure) {
-	if f.cause != nil {
-		x.logProblem(f.code, f.cause)
-	}
+	x.logFailure(f)
+	x.tellFailure(f)
+}
+
+// tellFailure ends the exchange, and tells the caller why.
+func (x *exchange) tellFailure(f *failure) {
 	x.record.end(f.reason(), f.code)
 	if x.headSent {
 		x.broken = true
@@ -74,7 +85,7 @@ func (x *exchange) writeFailure(f *failure) {
 	if f.retryAfter > 0 {
 		h["Retry-After"] = []string{strconv.Itoa(max(1, int(f.retryAfter/time.Second)))}
 	}
-	if x.unreadBody() {
+	if x.unreadBody() && !x.h2 {
 		h["Connection"] = []string{"close"}
 	}
 	x.w.WriteHeader(f.status)
@@ -82,6 +93,7 @@ func (x *exchange) writeFailure(f *failure) {
 	if x.r.Method == http.MethodHead {
 		return
 	}
+	x.bodies.passed(body)
 	n, err := x.w.Write(body)
 	x.record.responseBytes = int64(n)
 	if err != nil {
@@ -203,7 +215,7 @@ func googleStatus(status int) string {
 func (x *exchange) clientLost(err error) endReason {
 	x.broken = true
 	var timeout net.Error
-	if errors.As(err, &timeout) && timeout.Timeout() {
+	if x.stalled.Load() || errors.As(err, &timeout) && timeout.Timeout() {
 		return endClientStalled
 	}
 	return endClientGone

@@ -15,6 +15,7 @@ import (
 const (
 	codeTargetTooLong       = "uri_too_long"
 	codeTooManyHeaders      = "too_many_headers"
+	codeExpectation         = "expectation_failed"
 	codeNoKey               = "missing_api_key"
 	codeTwoKeys             = "two_api_keys"
 	codeProviderKey         = "provider_api_key"
@@ -30,6 +31,7 @@ const (
 	codeUpstreamUnreachable = "upstream_unreachable"
 	codeUpstreamReset       = "upstream_reset"
 	codeUpstreamTimeout     = "upstream_timeout"
+	codeUpstreamStatus      = "upstream_status" // in the log only: an answer that another attempt made up for
 	codeStreamCut           = "upstream_stream_cut"
 	codeStoreUnavailable    = "store_unavailable"
 	codeNotReady            = "not_ready"
@@ -48,6 +50,11 @@ func badMethod(method string) *failure { return permanent(rules.RefuseMethod(met
 func targetTooLong() *failure {
 	return &failure{status: http.StatusRequestURITooLong, code: codeTargetTooLong, noRetry: true,
 		message: fmt.Sprintf("the request target is over %d KiB", maxTargetBytes>>10)}
+}
+
+func unknownExpectation() *failure {
+	return &failure{status: http.StatusExpectationFailed, code: codeExpectation, noRetry: true,
+		message: "the request expects something other than 100-continue (RFC 9110, section 10.1.1)"}
 }
 
 func tooManyHeaders() *failure {
@@ -121,7 +128,7 @@ func bodiesOverBudget() *failure {
 
 func bodyStalled(after time.Duration) *failure {
 	return &failure{status: http.StatusRequestTimeout, code: codeBodyStalled, end: endClientStalled,
-		message: fmt.Sprintf("nothing of the request body arrived for %s", after)}
+		message: fmt.Sprintf("the request body came too slowly: there is a limit of %s", after)}
 }
 
 func malformedBody() *failure {
@@ -149,7 +156,7 @@ const hidden = "‹secret›"
 // loggable keeps a name of a caller's own making to a length that fits a log
 // line, and hides it where somebody put a gateway key into it.
 func loggable(s string) string {
-	if strings.Contains(s, accounts.KeyPrefix) {
+	if holdsEscaped(s) {
 		return hidden
 	}
 	if len(s) > 100 {

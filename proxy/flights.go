@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -59,12 +60,31 @@ func (f *flights) cut(reason endReason) {
 	f.each(func(x *exchange) { x.cut(reason) })
 }
 
+// landingLook is how often landed looks.
+const landingLook = 5 * time.Millisecond
+
+// landed waits until nothing is under way, or ctx ends, and says which.
+// http.Server.Shutdown knows nothing of connections that are relayed.
+func (f *flights) landed(ctx context.Context) bool {
+	tick := time.NewTicker(landingLook)
+	defer tick.Stop()
+	for f.count.Load() > 0 {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return f.count.Load() == 0
+		}
+	}
+	return true
+}
+
 // sweepEvery is how often silent exchanges are looked at, and how long one
 // must have been silent. Together they bound the time in which a client's
 // leaving is noticed where net/http does not notice it.
 const sweepEvery = 700 * time.Millisecond
 
-// sweepFlights looks at the sockets of silent exchanges. net/http notices a
+// sweepFlights ends the streams whose clients stall (see pace.go), and looks at
+// the sockets of silent exchanges. net/http notices a
 // client that leaves by reading ahead, and reads no further once a byte of a
 // next request is there; the upstream would go on generating for nobody.
 func (p *Proxy) sweepFlights() {
@@ -77,7 +97,9 @@ func (p *Proxy) sweepFlights() {
 			return
 		case now := <-tick.C:
 			p.flights.each(func(x *exchange) {
-				if now.Sub(x.started) >= sweepEvery && x.quiet(now) && peerGone(x.conn) {
+				if x.h2 { // whose connection is always read
+					x.endStalled(now)
+				} else if now.Sub(x.started) >= sweepEvery && x.quiet(now) && peerGone(x.conn) {
 					x.cancel(nil)
 				}
 			})

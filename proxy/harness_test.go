@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -307,6 +308,7 @@ type wireUpstream struct {
 	url      string
 	mu       sync.Mutex
 	heads    bytes.Buffer // everything that ever arrived
+	odd      int          // what arrived and was no request
 	open     sync.WaitGroup
 	conns    map[net.Conn]struct{}
 }
@@ -377,6 +379,7 @@ func (u *wireUpstream) serve(c net.Conn, handle func(net.Conn, *sent) bool) {
 	for {
 		r, err := http.ReadRequest(in)
 		if err != nil {
+			u.unreadable(err)
 			return
 		}
 		body, err := io.ReadAll(r.Body)
@@ -397,6 +400,24 @@ func (u *wireUpstream) serve(c net.Conn, handle func(net.Conn, *sent) bool) {
 		}
 		<-ahead
 	}
+}
+
+// unreadable counts what cannot be read as a request and is no mere end.
+func (u *wireUpstream) unreadable(err error) {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || isConnectionError(err) {
+		return
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.odd++
+}
+
+// forget lets go of what has arrived, and tells how much of it was no request.
+func (u *wireUpstream) forget() (odd int) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.heads.Reset()
+	return u.odd
 }
 
 type lockedWriter struct{ u *wireUpstream }

@@ -20,7 +20,7 @@ func TestTheRequestBehindAnotherGetsItsOwnAnswer(t *testing.T) {
 	}{
 		"a length":                     {"POST", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", 200, "ok"},
 		"chunks":                       {"POST", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", 200, "ok"},
-		"chunks and a length":          {"POST", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", 200, "ok"},
+		"chunks and a length":          {"POST", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", 502, "*"},
 		"no body":                      {"POST", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 200, ""},
 		"a 204 with a length":          {"POST", "HTTP/1.1 204 X\r\nContent-Length: 2\r\n\r\nok", 204, ""},
 		"a 304 with a length":          {"GET", "HTTP/1.1 304 X\r\nContent-Length: 2\r\n\r\n", 304, ""},
@@ -74,6 +74,9 @@ func TestTheRequestBehindAnotherGetsItsOwnAnswer(t *testing.T) {
 func readAnswer(t *testing.T, in *bufio.Reader, method string) (*http.Response, string) {
 	t.Helper()
 	response, err := http.ReadResponse(in, &http.Request{Method: method})
+	for err == nil && response.StatusCode < http.StatusOK { // comes before the answer
+		response, err = http.ReadResponse(in, &http.Request{Method: method})
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +88,8 @@ func readAnswer(t *testing.T, in *bufio.Reader, method string) (*http.Response, 
 	return response, string(body)
 }
 
-// Old clients know neither chunks nor, unless they say so, a second request.
+// Old clients know no chunks, and get no second request: nobody can tell where
+// theirs ends.
 func TestAnOldClientIsAnsweredAsItUnderstands(t *testing.T) {
 	up := newWireUpstream(t, func(c net.Conn, r *sent) bool {
 		if r.URL.Path == "/length" {
@@ -96,20 +100,17 @@ func TestAnOldClientIsAnsweredAsItUnderstands(t *testing.T) {
 		return true
 	})
 	g := newGateway(t, up.url)
-	for name, c := range map[string]struct {
-		path, header string
-		keeps        bool
-	}{
-		"chunks, connection kept": {"/chunks", "Connection: keep-alive\r\n", false},
-		"chunks":                  {"/chunks", "", false},
-		"length":                  {"/length", "", false},
-		"length, connection kept": {"/length", "Connection: keep-alive\r\n", true},
+	for name, c := range map[string]struct{ path, header string }{
+		"chunks, connection to be kept": {"/chunks", "Connection: keep-alive\r\n"},
+		"chunks":                        {"/chunks", ""},
+		"length":                        {"/length", ""},
+		"length, connection to be kept": {"/length", "Connection: keep-alive\r\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			conn := g.dial()
 			say(conn, "GET ", c.path, " HTTP/1.0\r\nAuthorization: Bearer ", g.key, "\r\n", c.header, "\r\n")
 			response, body := readAnswer(t, bufio.NewReader(conn), http.MethodGet)
-			if body != "ok" || len(response.TransferEncoding) != 0 || response.Close == c.keeps {
+			if body != "ok" || len(response.TransferEncoding) != 0 || !response.Close {
 				t.Errorf("%q, coding %v, close %v", body, response.TransferEncoding, response.Close)
 			}
 		})

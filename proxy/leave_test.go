@@ -13,9 +13,11 @@ import (
 )
 
 // leaver is a client on a bare connection, which can go away at any moment.
-func (g *gateway) dial() net.Conn {
+func (g *gateway) dial() net.Conn { g.t.Helper(); return g.dialTo(g.addr) }
+
+func (g *gateway) dialTo(addr string) net.Conn {
 	g.t.Helper()
-	c, err := net.Dial("tcp", g.addr)
+	c, err := net.Dial("tcp", addr)
 	if err != nil {
 		g.t.Fatal(err)
 	}

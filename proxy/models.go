@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/llmgw/llmgw/accounts"
 	"github.com/llmgw/llmgw/rules"
@@ -80,6 +81,7 @@ func (x *exchange) answerJSON(content any) {
 	h := x.w.Header()
 	h["Content-Type"] = []string{"application/json"}
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	x.moveWriteDeadline(time.Now())
 	x.w.WriteHeader(http.StatusOK)
 	x.headSent, x.record.status = true, http.StatusOK
 	if x.r.Method != http.MethodHead {

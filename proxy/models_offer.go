@@ -24,8 +24,8 @@ const (
 	turnPatience  = 2 * time.Second // how long a caller waits for its turn
 )
 
-// call is a request that a model could be asked for with.
-type call struct {
+// asking is a request that a model could be asked for with.
+type asking struct {
 	path    string
 	read    rules.PathRead
 	dialect dialect
@@ -36,8 +36,8 @@ const shortPrompt = 1 << 10
 
 // calls are the requests of every wire format that names a model, the common
 // ones first: the first that the rules send somewhere is enough.
-func calls() []call {
-	all := []call{
+func calls() []asking {
+	all := []asking{
 		{path: "/v1/chat/completions"},
 		{path: "/v1/messages", dialect: anthropicDialect},
 		{path: "/v1/responses"},
@@ -90,7 +90,7 @@ type offering struct {
 	snap     *snapshot
 	as       dialect
 	request  rules.Request // who asks, from where and with which headers
-	calls    []call
+	calls    []asking
 	decision rules.Decision
 	tried    int
 	models   []*model

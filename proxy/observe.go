@@ -51,6 +51,7 @@ const (
 	mediaDocument media = iota // one JSON document, or nothing we know
 	mediaEvents                // text/event-stream
 	mediaFrames                // application/vnd.amazon.eventstream
+	mediaMessages              // of a WebSocket, told apart by observe_websocket.go
 )
 
 // wireFormat is what is to be known of a wire format's answers.
@@ -64,6 +65,7 @@ type wireFormat struct {
 type armsOf struct {
 	endless bool   // its streams have no terminal event, and any byte is output
 	arrays  bool   // a document that is an array is a stream of its elements
+	sums    bool   // its events count for themselves, not for all that was before
 	inner   *shape // of events that stand in base64 in the event proper
 }
 
@@ -82,6 +84,7 @@ var wireFormats = [...]*wireFormat{
 	accounts.WireOpenAIImages:      &openAIOther,
 	accounts.WireOpenAIAudio:       &openAIOther,
 	accounts.WireOpenAIBatches:     &openAIOther,
+	accounts.WireOpenAIRealtime:    &openAIRealtime,
 	accounts.WireAnthropicMessages: &anthropicMessages,
 	accounts.WireGoogleGenerate:    &googleGenerate,
 	accounts.WireBedrock:           &bedrock,
@@ -266,7 +269,11 @@ func (o *observer) settle() {
 		return
 	}
 	for i, c := range s.counts {
-		if c.Known {
+		switch {
+		case !c.Known:
+		case o.format.arms.sums:
+			o.counts[i].Add(c.N)
+		default:
 			o.counts[i] = c
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/llmgw/llmgw/accounts"
@@ -17,7 +18,7 @@ func (x *exchange) outbound(to *rules.Candidate) (*attempt, *failure) {
 	d, t := &x.decision, x.target
 	destination, model, inBody, err := d.Destination(&x.request, to, x.read)
 	if err != nil {
-		return nil, badRewrite(d.Rule.Name, err)
+		return nil, badRewrite(d.RuleName(), err)
 	}
 	x.model = model
 	content := x.body.bytes
@@ -25,12 +26,16 @@ func (x *exchange) outbound(to *rules.Candidate) (*attempt, *failure) {
 		content = x.scan.WithModel(content, model)
 	}
 	header := outboundHeader(x.r.Header, x.secret)
+	x.trace.inject(header, x.secret)
 	x.skippedEdits(d.EditHeaders(&x.request, to, header) + d.SkippedEdits(&x.request, to))
+	if x.request.Websocket {
+		askForWebsocket(header, x.r.Header)
+	}
 	destination.RawQuery = withoutKeys(destination.RawQuery)
 	if t.upstream != nil {
 		destination.RawQuery = t.upstream.Authorize(header, destination.RawQuery, t.secret)
 	}
-	a := &attempt{method: x.request.Method, url: destination, header: header, body: content, lent: &x.lent}
+	a := &attempt{method: x.request.Method, url: destination, header: header, body: content, lent: &x.lent, upgrade: x.request.Websocket}
 	return a, x.sign(a)
 }
 
@@ -47,6 +52,7 @@ var hopByHop = map[string]bool{
 	"Trailer":             true,
 	"Transfer-Encoding":   true,
 	"Upgrade":             true,
+	"Http2-Settings":      true,
 	"Content-Length":      true,
 	"Expect":              true,
 	"Host":                true,
@@ -61,7 +67,7 @@ var hopByHop = map[string]bool{
 func outboundHeader(in http.Header, secret string) http.Header {
 	out := make(http.Header, len(in)+2)
 	for name, values := range in {
-		if hopByHop[name] || isCarrier(name) || holds(values, secret) {
+		if hopByHop[name] || isCarrier(name) || namesKey(name) || holds(values, secret) {
 			continue
 		}
 		out[name] = values
@@ -78,6 +84,10 @@ func outboundHeader(in http.Header, secret string) http.Header {
 }
 
 var noUserAgent = []string{""}
+
+// namesKey says whether the name of a header, in its canonical form, is made of
+// a gateway key.
+func namesKey(name string) bool { return strings.Contains(name, "k-Lgw-") }
 
 // holds says whether a value contains the caller's key or any gateway key.
 func holds(values []string, secret string) bool {
@@ -97,15 +107,35 @@ func withoutKeys(rawQuery string) string {
 	}
 	var kept []string
 	for parameter := range strings.SplitSeq(rawQuery, "&") {
-		plain, err := url.QueryUnescape(parameter)
-		if err != nil {
-			plain = parameter
-		}
-		if !strings.Contains(plain, accounts.KeyPrefix) {
+		if !holdsEscaped(parameter) {
 			kept = append(kept, parameter)
 		}
 	}
 	return strings.Join(kept, "&")
+}
+
+// holdsEscaped says whether a text contains a gateway key as it stands or
+// percent-decoded. An escape that is none stands for itself, as it does for the
+// servers that do not refuse it, so that it cannot hide a key beside it.
+func holdsEscaped(text string) bool {
+	if strings.Contains(text, accounts.KeyPrefix) {
+		return true
+	}
+	before, rest, escaped := strings.Cut(text, "%")
+	if !escaped {
+		return false
+	}
+	plain := []byte(before)
+	for escaped {
+		if len(rest) >= 2 {
+			if c, err := strconv.ParseUint(rest[:2], 16, 8); err == nil {
+				plain, rest = append(plain, byte(c)), rest[2:]
+			}
+		}
+		before, rest, escaped = strings.Cut(rest, "%")
+		plain = append(plain, before...)
+	}
+	return strings.Contains(string(plain), accounts.KeyPrefix)
 }
 
 // skippedEdits counts the edits whose value would have held a control
@@ -124,7 +154,7 @@ func (x *exchange) sign(a *attempt) *failure {
 		return nil
 	}
 	if err := signAWS(context.WithoutCancel(x.ctx), a, t.secret); err != nil {
-		return noCredential(x.decision.Rule.Name, t.name).because(err)
+		return noCredential(x.decision.RuleName(), t.name).because(err)
 	}
 	return nil
 }

@@ -2,23 +2,22 @@ package proxy
 
 import (
 	"context"
-	"crypto/tls"
 	"net"
 )
 
-// connKey is under what a request's context holds the connection it came on.
-type connKey struct{}
+// visitorKey is under what a request's context holds the visitor that sent it.
+type visitorKey struct{}
 
-// withConn is an http.Server's ConnContext.
-func withConn(ctx context.Context, c net.Conn) context.Context {
-	return context.WithValue(ctx, connKey{}, c)
+// visitorOf gives the connection of a request; nil where the listener is not a
+// Server's.
+func visitorOf(ctx context.Context) *visitor {
+	v, _ := ctx.Value(visitorKey{}).(*visitor)
+	return v
 }
 
-// connOf gives the socket of a request, below TLS; nil where the server was
-// not set up with withConn.
-func connOf(ctx context.Context) net.Conn {
-	c, _ := ctx.Value(connKey{}).(net.Conn)
-	if t, ok := c.(*tls.Conn); ok {
+// below gives the socket of a connection, below TLS.
+func below(c net.Conn) net.Conn {
+	if t, ok := c.(interface{ NetConn() net.Conn }); ok {
 		return t.NetConn()
 	}
 	return c

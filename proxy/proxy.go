@@ -7,14 +7,19 @@
 //  3. authenticate.go  whose key it is, from memory; nothing of the body is read for a stranger
 //  4. body.go          the body, read whole within its limit and the budget, and looked into once
 //  5. decide.go        rules.Decide, and what the caller hears when nothing takes the request
-//  6. attempt.go       one try at an upstream; outbound.go makes its request, transport.go carries it
-//  7. stream.go        the answer copied and flushed; observe*.go looks on at the bytes
-//  8. accesslog.go     one line, and metrics.go, when it has ended, for exactly one reason
+//  6. attempt.go       one try at an upstream; outbound.go makes its request, transport.go carries it:
+//     wire.go          over HTTP/1.1, http2.go over HTTP/2
+//  7. stream.go        the answer copied and flushed; observe*.go looks on at the bytes;
+//     websocket.go     or, after a 101, tunnel.go: both directions, until farewell.go
+//  8. accesslog.go     one line, and metrics.go, when it has ended, for exactly one reason;
+//     trace.go         the spans, bodylog.go the bodies, where either is on
 //
 // Beside that way: models*.go answers which models there are, asking the
-// upstreams and the rules, failure.go writes the gateway's own errors in the caller's
-// wire format, watch.go bounds every phase, flights.go knows what is under way,
-// snapshot.go and reload.go hold the configuration, server.go and drain.go the
+// upstreams and the rules; failure.go writes the gateway's own errors in the
+// caller's wire format and errorline.go tells why in the log; watch.go bounds
+// every phase, pace.go how slow a client may be, visitors.go how many connections
+// nobody answers for; interim.go passes 1xx answers; flights.go knows what is
+// under way, snapshot.go and reload.go hold the configuration, server.go the
 // listener and its end.
 //
 // A failure at any step is a value that goes up to ServeHTTP, the only place
@@ -26,8 +31,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/netip"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -59,7 +66,18 @@ type Options struct {
 	BodyBudget int64             // bytes of all request bodies in memory; a quarter of GOMEMLIMIT, 1 GiB where none is set
 	Timeouts   accounts.Timeouts // of an upstream that names none; DefaultTimeouts
 	WriteStall time.Duration     // a client that takes nothing for so long is cut; 30 s
+	Recheck    time.Duration     // the key of a WebSocket is looked at again so often; 5 s
 	ReadStall  time.Duration     // a client that sends nothing of its body for so long is cut; 30 s
+
+	// Connections on which no valid key has been shown yet: of one peer (where
+	// they have had their grace), and of all. The oldest is closed where there
+	// are more.
+	PeerStrangers int           // 256
+	StrangerGrace time.Duration // 2 s
+	Strangers     int           // 8192, or a quarter of the files that may be open
+
+	Tracing *Tracing  // makes spans of exchanges; nil: off, and trace headers pass as they came
+	BodyLog io.Writer // takes the lines of the body log, one with each Write, from one goroutine; nil: off
 
 	// TrustedProxies are believed about whom they forward for
 	// (X-Forwarded-For); rules that match a source see that address then.
@@ -93,10 +111,14 @@ type Proxy struct {
 	snapshot atomic.Pointer[snapshot]
 	reloads  reloads
 	flights  flights
+	door     *door
 	budget   budget
 	metrics  *metrics
 	lists    *modelLists
+	bodyLog  *bodyLog // nil: none is kept
 	draining atomic.Bool
+	leaving  context.Context // ends when no more requests are taken: WebSockets are told
+	leave    context.CancelFunc
 	sweep    chan struct{} // closed by Close
 	swept    chan struct{} // closed when the sweeper has ended
 }
@@ -113,8 +135,11 @@ func New(o Options) (*Proxy, error) {
 		budget:  budget{limit: o.BodyBudget},
 		sweep:   make(chan struct{}),
 		swept:   make(chan struct{}),
+		bodyLog: newBodyLog(o.BodyLog, o.Log),
 	}
+	p.leaving, p.leave = context.WithCancel(context.Background())
 	p.metrics, p.lists = newMetrics(p), newModelLists(p)
+	p.door = newDoor(o.PeerStrangers, o.Strangers, o.StrangerGrace, p.metrics.evicted)
 	go p.sweepFlights()
 	return p, nil
 }
@@ -132,15 +157,29 @@ func (o *Options) fillIn() {
 	if o.ReadStall == 0 {
 		o.ReadStall = 30 * time.Second
 	}
+	if o.Recheck == 0 {
+		o.Recheck = 5 * time.Second
+	}
+	if o.PeerStrangers == 0 {
+		o.PeerStrangers = defaultPeerStrangers
+	}
+	if o.StrangerGrace == 0 {
+		o.StrangerGrace = defaultGrace
+	}
+	if o.Strangers == 0 {
+		o.Strangers = defaultStrangers(openFiles())
+	}
 	o.Timeouts = o.Timeouts.Or(DefaultTimeouts())
 }
 
 // Close ends the proxy's own goroutines and idle connections. It cuts nothing:
 // that is the business of Server.Drain.
 func (p *Proxy) Close() {
+	p.leave()
 	close(p.sweep)
 	<-p.swept
 	p.lists.close()
+	p.bodyLog.close()
 	p.closeTransports()
 }
 
@@ -161,11 +200,13 @@ func (p *Proxy) Ready() error {
 // ServeHTTP takes one request to its end.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// Go's server takes Content-Length together with Transfer-Encoding and would
-	// go on with whatever follows as a second request (RFC 9112, section 6.3).
-	if chunked(r) || p.draining.Load() {
+	// go on with whatever follows as a second request (RFC 9112, section 6.3). Of
+	// an HTTP/1.0 request it forgets the Transfer-Encoding (section 6.1), so that
+	// nobody can tell where such a request ends.
+	if chunked(r) || !r.ProtoAtLeast(1, 1) || p.draining.Load() {
 		w.Header().Set("Connection", "close")
 	}
-	if r.ContentLength != 0 {
+	if r.ContentLength != 0 && r.ProtoMajor < 2 {
 		// The server waits for what is left of a body that nobody reads, also
 		// where the caller is a stranger. See bodyRead for where this ends.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(p.options.ReadStall))
@@ -183,7 +224,8 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // answerProbe answers what needs no key: Claude Code's HEAD /, and the probes
 // of load balancers.
 func (p *Proxy) answerProbe(w http.ResponseWriter, r *http.Request) bool {
-	path, get := r.URL.Path, r.Method == http.MethodGet || r.Method == http.MethodHead
+	path, _, _ := strings.Cut(r.RequestURI, "?") // as it was sent: /%68ealthz and http://gw/healthz are none
+	get := r.Method == http.MethodGet || r.Method == http.MethodHead
 	if !get || len(path) > len("/healthz") {
 		return false
 	}

@@ -17,6 +17,7 @@ type reloads struct {
 	traffic    map[string]*traffic
 	lists      map[string]*modelList
 	nextLists  map[string]*modelList // of the snapshot in the making
+	unkept     bool                  // rules ask for a body log that is not kept
 }
 
 // Reload makes a configuration the one in force: compile, read the credentials,
@@ -35,6 +36,7 @@ func (p *Proxy) Reload(ctx context.Context, c rules.Config) error {
 	p.reloads.retire()
 	p.reloads.lists = p.reloads.nextLists
 	p.metrics.upstreams(s)
+	p.warnOfBodies(set)
 	return nil
 }
 

@@ -2,38 +2,28 @@ package proxy
 
 import (
 	"bytes"
-	"crypto/tls"
-	"errors"
 	"io"
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
+	"strings"
 	"time"
 )
 
-var (
-	errReplay        = errors.New("the request was already on its way")
-	errInformational = errors.New("too many 1xx answers")
-	errStatus        = errors.New("an answer with a status below 200")
-)
+// maxRefusals is how often an HTTP/2 upstream may refuse a request before that
+// is its answer.
+const maxRefusals = 3
 
-// watch looks on at what the transport does with the attempt, and can tell
-// whether anything of the request has been written.
-func (a *attempt) watch(connected func()) (*httptrace.ClientTrace, func() bool) {
-	var conn *countingConn
-	var before int64
-	var asked time.Time
-	trace := &httptrace.ClientTrace{
-		GetConn: func(string) { asked = time.Now() },
+// watch looks on at what http.Transport does with the attempt.
+func (a *attempt) watch(connected func()) *httptrace.ClientTrace {
+	asked := time.Now()
+	return &httptrace.ClientTrace{
 		GotConn: func(got httptrace.GotConnInfo) {
 			a.dispatched++
 			connected()
 			a.reused = got.Reused
 			if !got.Reused {
-				a.connect = time.Since(asked)
-			}
-			if conn = counted(got.Conn); conn != nil {
-				before = conn.written.Load()
+				a.connect += time.Since(asked) // beside what it took to learn that this is HTTP/2
 			}
 		},
 		WroteRequest: func(httptrace.WroteRequestInfo) { a.wrote() },
@@ -47,33 +37,21 @@ func (a *attempt) watch(connected func()) (*httptrace.ClientTrace, func() bool) 
 			return nil
 		},
 	}
-	sent := func() bool { return conn == nil || conn.written.Load() != before }
-	return trace, sent
 }
 
-// setBody gives the request its body in the one form that costs the transport
-// no extra write. http.Transport sends a request again by itself when it holds
-// it to be safe, and takes a client's Idempotency-Key for a permission; so it
-// can have the body again only while nothing of it has been written, and a
-// request without one that is not safe gets an empty one to be asked for.
-func (a *attempt) setBody(r *http.Request, sent func() bool) {
-	if a.stream != nil {
-		r.Body = io.NopCloser(a.stream) // read once, and so never sent again
-		return
-	}
-	if len(a.body) == 0 && safe(a.method) {
-		return
-	}
-	a.reader = bytes.NewReader(a.body)
-	a.lent.Add(1)
-	r.Body = io.NopCloser(a.reader)
-	r.GetBody = func() (io.ReadCloser, error) {
-		if sent() {
-			return nil, errReplay
-		}
-		a.replayed.Store(true)
+// setBody gives the request its body. There is no GetBody: http.Transport also
+// sends a request again that was reset as malformed, which says nothing of what
+// the upstream did before. See unprocessed.
+func (a *attempt) setBody(r *http.Request) {
+	switch {
+	case a.stream != nil:
+		r.Body = io.NopCloser(a.stream)
+	case len(a.body) > 0:
+		a.reader = bytes.NewReader(a.body)
 		a.lent.Add(1)
-		return io.NopCloser(bytes.NewReader(a.body)), nil
+		r.Body = io.NopCloser(a.reader)
+	case !safe(a.method):
+		r.Body = io.NopCloser(bytes.NewReader(nil)) // or it would be taken for one that may be sent twice
 	}
 }
 
@@ -84,29 +62,21 @@ func (a *attempt) contentLength() int64 {
 	return int64(len(a.body))
 }
 
-// wrote is called when the transport has written the request, or given up on
-// it. It holds on to the request's body as long as the answer lasts; the bytes
-// are taken out of it, so that they do not.
+// wrote is called when the transport has written the request. It holds on to
+// the request's body as long as the answer lasts; the bytes are taken out of
+// it, so that they do not.
 func (a *attempt) wrote() {
 	if a.reader == nil {
 		return
 	}
-	if !a.replayed.Load() {
-		a.reader.Reset(nil)
-	}
+	a.reader.Reset(nil)
 	a.lent.Add(-1)
 }
 
-// safe methods change nothing and may be sent twice (RFC 9110, section 9.2.1).
-func safe(method string) bool {
-	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
-}
-
-// counted finds our connection below TLS.
-func counted(conn any) *countingConn {
-	if t, ok := conn.(*tls.Conn); ok {
-		conn = t.NetConn()
-	}
-	c, _ := conn.(*countingConn)
-	return c
+// unprocessed says whether an HTTP/2 upstream promised that it did nothing with
+// the request: it refused the stream, or went away and named an earlier one as
+// its last (RFC 9113, section 8.7). http.Transport tells that in words only.
+func unprocessed(err error) bool {
+	text := err.Error()
+	return strings.Contains(text, "; REFUSED_STREAM") || strings.Contains(text, "graceful shutdown GOAWAY")
 }

@@ -42,7 +42,7 @@ func (x *exchange) stream(a *answer) *failure {
 	}
 	for {
 		if n > 0 {
-			lost := x.pass(buf[:n], err == nil && n < len(buf))
+			lost := x.pass(buf[:n], err == nil && !a.more(n == len(buf)))
 			if lost != nil {
 				x.record.end(x.lostWhileStreaming(lost), "")
 			}
@@ -105,10 +105,12 @@ func (x *exchange) firstRead(a *answer, buf []byte) (int, error) {
 // sendHead writes and flushes the head. A client that is gone shows at the next
 // write.
 func (x *exchange) sendHead() {
-	x.moveWriteDeadline(time.Now())
+	now := time.Now()
+	x.moveWriteDeadline(now)
 	x.w.WriteHeader(x.record.status)
 	x.headSent = true
 	_ = x.rc.Flush()
+	_ = x.taken(0, now)
 }
 
 // pass gives bytes to the client, and then to the observer. It flushes when
@@ -126,12 +128,16 @@ func (x *exchange) pass(b []byte, drained bool) error {
 		err = x.rc.Flush()
 	}
 	x.try.watch.writing.Store(false)
+	if slow := x.taken(len(b), now); err == nil {
+		err = slow
+	}
 	if err != nil {
 		return err
 	}
 	x.try.watch.hear()
-	x.record.passed(len(b), now)
+	x.record.passed(len(b), now.Sub(x.started), now)
 	x.observe(b, now)
+	x.bodies.passed(b)
 	return nil
 }
 
@@ -192,11 +198,12 @@ func (x *exchange) bodyEnded(a *answer, err error) {
 		// The end of the connection is all that marks the end of this body, and
 		// the protocol's own end mark is missing: this is no clean end.
 		x.try.fail(x.target)
-		x.breakStream(endUpstreamTruncated)
+		x.breakStream(endUpstreamTruncated, errNoLastEvent)
 		return
 	default:
 		// Framed as complete by the upstream itself: it passes as it is.
 		x.try.fail(x.target)
+		x.logBroken(endUpstreamTruncated, errNoLastEvent)
 		x.record.end(endUpstreamTruncated, "")
 	}
 	x.passTrailers(a)
@@ -228,19 +235,21 @@ func (x *exchange) bodyBroke(err error) {
 	}
 	if reason == "" {
 		reason = endUpstreamError
-		x.logProblem(codeStreamCut, err)
+	} else {
+		err = nil // it only says that this side ended the attempt
 	}
 	if reason != endDrained {
 		x.try.fail(x.target)
 	}
-	x.breakStream(reason)
+	x.breakStream(reason, err)
 }
 
 // breakStream makes a broken stream look broken: the protocol's own error
 // event, where and only where whole events have passed so far and more may
 // follow, and then the connection is cut without a last chunk.
-func (x *exchange) breakStream(reason endReason) {
+func (x *exchange) breakStream(reason endReason, cause error) {
 	x.broken = true
+	x.logBroken(reason, cause)
 	x.record.end(reason, codeStreamCut)
 	event := streamError(x.request.Wire, breakMessage(x.target.publicName(), reason))
 	if event == nil || !x.observer.atBoundary() || x.w.Header()["Content-Length"] != nil {
@@ -254,6 +263,7 @@ func (x *exchange) breakStream(reason endReason) {
 		x.w.WriteHeader(x.record.status)
 		x.headSent = true
 	}
+	x.bodies.passed(event)
 	if _, err := x.w.Write(event); err == nil {
 		_ = x.rc.Flush()
 	}

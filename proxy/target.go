@@ -19,7 +19,7 @@ const (
 // finds out what the path says. The string that the rules match is the string
 // that is sent: an ambiguous path is refused, never cleaned.
 func (x *exchange) readTarget() *failure {
-	x.request.Method = strings.ToUpper(x.r.Method)
+	x.request.Method = x.r.Method // with regard to case (RFC 9110, section 9.1): an upstream may know get and GET apart
 	x.request.RawQuery = x.r.URL.RawQuery
 	x.request.Header = x.r.Header
 	x.request.Host = hostOf(x.r.Host)
@@ -34,8 +34,13 @@ func (x *exchange) readTarget() *failure {
 		return targetTooLong()
 	case !strings.HasPrefix(target, "/"):
 		return badPath("the request target must be a path")
+	case strings.Contains(x.r.URL.RawQuery, "#"):
+		return badPath("the request target has a fragment")
 	case headerFields(x.r.Header) > maxHeaderFields:
 		return tooManyHeaders()
+	}
+	if expected := x.r.Header.Get("Expect"); expected != "" && !strings.EqualFold(expected, "100-continue") {
+		return unknownExpectation() // over HTTP/1 net/http says so before us
 	}
 	if !rules.KnownMethod(x.request.Method) {
 		return badMethod(x.r.Method)
@@ -46,7 +51,8 @@ func (x *exchange) readTarget() *failure {
 		return badPath(err.Error())
 	}
 	x.request.Path = path
-	x.read = rules.ReadPath(path)
+	x.read = rules.ReadTarget(path, x.request.RawQuery)
+	x.request.Websocket = asksForWebsocket(x.r)
 	x.request.Wire, x.request.Model = x.read.Wire, x.read.Model
 	x.request.HasModel, x.request.Stream = x.read.HasModel, x.read.Stream
 	return nil

@@ -4,10 +4,9 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
-	"net"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
 	"strconv"
 	"sync/atomic"
@@ -33,8 +32,7 @@ type attempt struct {
 	connect    time.Duration // how long a new connection took; 0 for a reused one
 	lent       *atomic.Int32 // how many readers of body the transport may still be reading
 	informed   int           // 1xx answers seen
-	reader     *bytes.Reader // of body; nil where there is none
-	replayed   atomic.Bool   // body was read anew
+	reader     *bytes.Reader // of body, over HTTP/2; nil where there is none
 }
 
 // answer is what an upstream answered. The trailers are there after EOF.
@@ -53,9 +51,21 @@ type answer struct {
 
 func (a *answer) close() { _ = a.body.Close() }
 
-// transport carries attempts to one upstream. Behind it stands http.Transport;
-// what is above it knows nothing of that.
-type transport struct{ http *http.Transport }
+// more says whether more of the body is likely to be there already, after a
+// read that was full or not.
+func (a *answer) more(full bool) bool {
+	if k, ok := a.body.(*call); ok {
+		return k.more()
+	}
+	return full
+}
+
+// transport carries attempts to one upstream: over HTTP/1.1, or over HTTP/2
+// where an https upstream chooses it. What is above it knows nothing of that.
+type transport struct {
+	wire        *wire
+	multiplexed *multiplexed
+}
 
 // Limits of an answer's head, and of the connections kept.
 const (
@@ -66,8 +76,8 @@ const (
 	// meets the closing is lost; so an idle one is given up a second earlier.
 	defaultIdleTimeout = 4 * time.Second
 	tlsTimeout         = 5 * time.Second
-	// An attempt stops waiting for its connection when its own bound passes;
-	// dialling goes on for a little, since another may want it.
+	// An attempt stops dialling when its own bound passes; this is for one that
+	// has none.
 	dialTimeout = 30 * time.Second
 )
 
@@ -77,79 +87,40 @@ func transportKey(u *accounts.Upstream) string {
 }
 
 func newTransport(u *accounts.Upstream, d dial) *transport {
-	idle, most := u.IdleTimeout, u.MaxIdle
-	if idle == 0 {
-		idle = defaultIdleTimeout
+	longest, most := u.IdleTimeout, u.MaxIdle
+	if longest == 0 {
+		longest = defaultIdleTimeout
 	}
 	if most == 0 {
 		most = defaultMaxIdle
 	}
-	var protocols http.Protocols
-	protocols.SetHTTP1(true)
-	return &transport{&http.Transport{
-		Proxy:                  nil, // HTTP_PROXY would carry credentials elsewhere
-		DialContext:            d,
-		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout:    tlsTimeout,
-		DisableCompression:     true, // bytes as the upstream sent them
-		MaxIdleConns:           0,
-		MaxIdleConnsPerHost:    most,
-		IdleConnTimeout:        idle,
-		MaxResponseHeaderBytes: maxAnswerHeaderBytes,
-		Protocols:              &protocols,
-	}}
+	w := &wire{
+		dial: d,
+		tls:  &tls.Config{MinVersion: tls.VersionTLS12},
+		idle: idle{most: most, longest: longest},
+	}
+	return &transport{w, newMultiplexed(w)}
 }
 
-func (t *transport) closeIdle() { t.http.CloseIdleConnections() }
-
-// countingConn counts what was written, to know whether an upstream can have
-// seen anything of a request.
-type countingConn struct {
-	net.Conn
-	written atomic.Int64
-}
-
-func (c *countingConn) Write(b []byte) (int, error) {
-	n, err := c.Conn.Write(b)
-	c.written.Add(int64(n))
-	return n, err
+func (t *transport) closeIdle() {
+	t.wire.idle.close()
+	t.multiplexed.http.CloseIdleConnections()
 }
 
 // do sends the request and waits for the answer's head; connected is called
-// when it has a connection. Cancelling ctx ends it, and the body after it.
+// when it has a connection. Cancelling ctx ends it, and the body after it. A
+// change of protocol is a thing of HTTP/1.1.
 func (t *transport) do(ctx context.Context, a *attempt, connected func()) (*answer, error) {
-	trace, sent := a.watch(connected)
-	request := (&http.Request{
-		Method: a.method, URL: a.url, Header: a.header,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		ContentLength: a.contentLength(),
-	}).WithContext(httptrace.WithClientTrace(ctx, trace))
-	a.setBody(request, sent)
-	response, err := t.http.RoundTrip(request) //nolint:bodyclose // the answer has it; see answer.close
-	if err != nil {
-		return nil, err
-	}
-	if response.StatusCode == http.StatusSwitchingProtocols && a.upgrade {
-		conn, ok := response.Body.(io.ReadWriteCloser)
-		if !ok {
-			_ = response.Body.Close()
-			return nil, errStatus
+	if a.url.Scheme == "https" && !a.upgrade && t.multiplexed.speaks(a.url.Host) {
+		answer, err := t.multiplexed.do(ctx, a, connected)
+		if !errors.Is(err, errNotHTTP2) {
+			return answer, err
 		}
-		return &answer{status: response.StatusCode, header: response.Header, body: response.Body, upgraded: conn}, nil
 	}
-	if response.StatusCode < http.StatusOK {
-		// A 101 nobody asked for, or a number that is no status: what follows is
-		// no answer (RFC 9110, section 15).
-		_ = response.Body.Close()
-		return nil, errStatus
+	answer, err := t.wire.do(ctx, a, connected)
+	var chosen *offeredHTTP2
+	if errors.As(err, &chosen) {
+		return t.multiplexed.doOn(ctx, chosen.conn, a, connected)
 	}
-	a.body = nil // the answer lives on, and what made it with it
-	return &answer{
-		status:  response.StatusCode,
-		header:  response.Header,
-		trailer: func() http.Header { return response.Trailer },
-		body:    response.Body,
-		length:  response.ContentLength,
-		framed:  response.ContentLength >= 0 || len(response.TransferEncoding) > 0,
-	}, nil
+	return answer, err
 }

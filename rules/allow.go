@@ -5,11 +5,6 @@ import (
 	"strings"
 )
 
-// modelParameter is how realtime and some other paths name a model in the query
-// (https://platform.openai.com/docs/api-reference/realtime). No rule asks it;
-// an allow-list must hold there, too.
-const modelParameter = "model"
-
 // ModelAllowed says whether an allow-list takes a model. Patterns are those of
 // rules: * is any run of characters, ! excludes, and a list of exclusions alone
 // means all but these. An empty list takes everything. It allocates nothing.
@@ -40,7 +35,9 @@ func CheckModels(patterns []string) error {
 }
 
 // notAllowed asks the caller's allow-list about every model that the request
-// names. It gives the first that is not allowed, "" for none that can be read.
+// names, in its query too, which only one wire format has it in: a server may
+// look there on any path. It gives the first that is not allowed, "" for none
+// that can be read.
 func (q *Request) notAllowed() (model string, refused bool) {
 	switch {
 	case len(q.Allowed) == 0:

@@ -143,17 +143,27 @@ func TestNoModelGetsPastTheAllowList(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		body, models := drawModelBody(t)
 		path := rapid.SampledFrom([]string{
-			"/v1/chat/completions", "/v1/messages", "/v1/responses", "/other", "/v1/files",
+			"/v1/chat/completions", "/v1/messages", "/v1/responses", "/other", "/v1/files", "/v1/realtime",
 			"/v1beta/models/MODEL:generateContent", "/model/MODEL/converse", "/openai/deployments/MODEL/chat/completions",
 		}).Draw(t, "path")
 		if inPath := rapid.SampledFrom([]string{"gpt-5", "gpt-6", "gpt-5-pro", "a/b", "é"}).Draw(t, "model in the path"); strings.Contains(path, "MODEL") {
 			path, models = strings.Replace(path, "MODEL", percent(t, inPath), 1), []string{inPath}
 		}
+		if path == "/v1/realtime" {
+			models = nil // the query names it there, and nothing else
+		}
+		query := url.Values{}
+		for range rapid.IntRange(0, 2).Draw(t, "parameters") {
+			value := rapid.SampledFrom([]string{"gpt-5", "gpt-6", "a/b"}).Draw(t, "parameter")
+			query.Add("model", value)
+			models = append(models, value)
+		}
+		rawQuery := query.Encode()
 		canonical, err := rules.CanonicalPath(path)
 		if err != nil {
 			return // refused before any list is asked
 		}
-		read := rules.ReadPath(canonical)
+		read := rules.ReadTarget(canonical, rawQuery)
 		found, err := read.ReadBody([]string{"application/json"}, []byte(body))
 		if err != nil {
 			return // refused: the model is there twice
@@ -163,13 +173,7 @@ func TestNoModelGetsPastTheAllowList(t *testing.T) {
 			q.Model, q.HasModel = found.Model, found.HasModel
 		}
 		q.Allowed = rapid.SliceOfNDistinct(rapid.SampledFrom(allLists), 1, 3, rapid.ID[string]).Draw(t, "allowed")
-		query := url.Values{}
-		for range rapid.IntRange(0, 2).Draw(t, "parameters") {
-			value := rapid.SampledFrom([]string{"gpt-5", "gpt-6", "a/b"}).Draw(t, "parameter")
-			query.Add("model", value)
-			models = append(models, value)
-		}
-		q.RawQuery = query.Encode()
+		q.RawQuery = rawQuery
 		if d := decide(set, q); d.Outcome == rules.ModelNotAllowed {
 			return
 		}

@@ -46,12 +46,12 @@ func (d *Decision) bind(q *Request, open Outcome) Outcome {
 	if doublesVersion(q.Path) && (d.Rule == nil || d.Rule.path == nil) {
 		return WrongBaseURL
 	}
-	first := slices.IndexFunc(d.ranked, func(r ranked) bool { return r.bound.chosen.usable(q.Wire) })
+	first := slices.IndexFunc(d.ranked, func(r ranked) bool { return r.bound.chosen.usable(q) })
 	if first < 0 {
-		return d.unboundable()
+		return d.unboundable(q)
 	}
 	for i := first; i < len(d.ranked); i++ {
-		if r := &d.ranked[i]; r.bound.chosen.usable(q.Wire) {
+		if r := &d.ranked[i]; r.bound.chosen.usable(q) {
 			d.add(r, r.sameOrder(&d.ranked[first]))
 		}
 	}
@@ -79,17 +79,14 @@ func (d *Decision) add(r *ranked, peer bool) {
 	d.chosen = append(d.chosen, &r.bound.spare)
 }
 
-// unboundable names the destination that the operator should look at: the first
-// one that is enabled, or else the first.
-func (d *Decision) unboundable() Outcome {
-	at := max(0, slices.IndexFunc(d.ranked, func(r ranked) bool { return r.bound.chosen.Upstream.Enabled }))
-	c := &d.ranked[at].bound.chosen
-	d.chosen = append(d.chosen, c)
-	d.Candidates, d.Bound = d.chosen, c.Binding
-	if c.Upstream.Enabled {
-		return WrongWire
+// unboundable is unusable for what bindings name.
+func (d *Decision) unboundable(q *Request) Outcome {
+	for i := range d.ranked {
+		d.chosen = append(d.chosen, &d.ranked[i].bound.chosen)
 	}
-	return UpstreamOff
+	outcome := d.unusable(q, d.chosen)
+	d.Bound = d.Candidates[0].Binding
+	return outcome
 }
 
 // affinity is what keeps the caller on its upstream: the rule's, or the key.

@@ -93,6 +93,7 @@ rules:
 func TestBindingsNameWhatRulesLeaveOpen(t *testing.T) {
 	upstreams := []accounts.Upstream{
 		upstream("a", withCredentials("main", "batch")), upstream("b"), upstream("c", anthropic), upstream("off", off),
+		upstream("ws", func(u *accounts.Upstream) { u.Websocket = true }),
 	}
 	for _, c := range []struct {
 		name, request string
@@ -120,6 +121,8 @@ func TestBindingsNameWhatRulesLeaveOpen(t *testing.T) {
 		{"one of another wire format", "POST /v1/messages model=new", []string{"key_ci -> a", "user_dana -> c"}, rules.Forward, "c", "bind_001"},
 		{"all are disabled", "POST /v1/x model=new", []string{"key_ci -> off"}, rules.UpstreamOff, "off", "bind_000"},
 		{"none speaks the format", "POST /v1/messages model=new", []string{"key_ci -> off", "user_dana -> b"}, rules.WrongWire, "b", "bind_001"},
+		{"one that takes no WebSocket", "GET /v1/responses upgrade=websocket connection=upgrade", []string{"key_ci -> a", "user_dana -> ws"}, rules.Forward, "ws", "bind_001"},
+		{"none takes a WebSocket", "GET /v1/responses upgrade=websocket connection=upgrade", []string{"key_ci -> off", "user_dana -> a"}, rules.NoWebsocket, "a", "bind_001"},
 		{"a base URL gone wrong", "POST /v1/v1/x model=new", []string{"key_ci -> a"}, rules.WrongBaseURL, "", ""},
 		{"a base URL gone wrong that the rule mends", "POST /v1/v1/x model=open", []string{"key_ci -> a"}, rules.Forward, "a", "bind_000"},
 		{"a base URL gone wrong that nobody is bound for", "POST /v1/v1/x model=new", nil, rules.NoRule, "", ""},
@@ -149,7 +152,7 @@ func TestBindingsNameWhatRulesLeaveOpen(t *testing.T) {
 // ciBot asks as the key ci-bot of dana's, with tags of both.
 func ciBot(words string) *rules.Request {
 	q := asked(words)
-	q.Wire = rules.ReadPath(q.Path).Wire
+	q.Wire, q.Websocket = rules.ReadPath(q.Path).Wire, rules.AsksForWebsocket(q.Method, q.Header)
 	q.KeyID, q.Key, q.Tags = "key_ci", "ci-bot", map[string]string{"plan": "trial", "env": "ci"}
 	q.UserID, q.User, q.UserTags = "user_dana", "dana", map[string]string{"team": "core", "env": "prod"}
 	return q
@@ -175,10 +178,10 @@ func TestEditsGoWithABoundRequest(t *testing.T) {
 	set := compileBound(t, openRules, bindingsOf("key_ci -> a order=1", "key_ci -> b"), upstream("a"), upstream("b"))
 	for _, c := range []struct {
 		request, rule, path, model, url string
-		headers                    map[string][]string
-		attempts                   int
-		on, timeouts               string
-		finish                     bool
+		headers                         map[string][]string
+		attempts                        int
+		on, timeouts                    string
+		finish                          bool
 	}{
 		{"POST /v1/x model=new", "", "/v1/x", "new", "https://a.example/v1/x", map[string][]string{"X-Marked": {"by mark for a"}}, 2, "connect", "7s 0s", false},
 		{"POST /v1/x model=open", "open", "/x/v1/x", "org/open", "https://a.example/v1/x/v1/x", map[string][]string{"X-Marked": {"by mark for a"}, "X-Open": {"yes"}}, 2, "429", "7s 1m0s", true},

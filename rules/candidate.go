@@ -37,10 +37,20 @@ func (c *Candidate) Name() string {
 	return c.Base.Host
 }
 
-// usable says whether a request of a wire format can be sent there.
-func (c *Candidate) usable(w accounts.Wire) bool {
-	return c.Upstream == nil || c.Upstream.Enabled && c.Upstream.Speaks(w)
+// usable says whether a request can be sent there.
+func (c *Candidate) usable(q *Request) bool {
+	return c.speaks(q) && (!q.Websocket || c.takesWebsocket())
 }
+
+// speaks says whether a request could be sent there but for its asking for a
+// WebSocket.
+func (c *Candidate) speaks(q *Request) bool {
+	return c.Upstream == nil || c.Upstream.Enabled && c.Upstream.Speaks(q.Wire)
+}
+
+// takesWebsocket is what an operator says of an upstream. Of a target URL nobody
+// says it.
+func (c *Candidate) takesWebsocket() bool { return c.Upstream != nil && c.Upstream.Websocket }
 
 // choose fills in the candidates of the deciding rule.
 func (d *Decision) choose(q *Request) Outcome {
@@ -50,19 +60,19 @@ func (d *Decision) choose(q *Request) Outcome {
 	}
 	if !q.HasModel {
 		for i, c := range r.candidates {
-			if c.model != nil && c.usable(q.Wire) {
+			if c.model != nil && c.usable(q) {
 				d.Candidates = r.candidates[i : i+1]
 				return ModelUnreadable
 			}
 		}
 	}
-	if len(r.candidates) == 1 && r.candidates[0].usable(q.Wire) {
+	if len(r.candidates) == 1 && r.candidates[0].usable(q) {
 		d.Candidates = r.candidates
 		return Forward
 	}
 	peers := 0
 	for i, c := range r.candidates {
-		if c.usable(q.Wire) {
+		if c.usable(q) {
 			d.chosen = append(d.chosen, c)
 		}
 		if i < r.peers {
@@ -70,7 +80,7 @@ func (d *Decision) choose(q *Request) Outcome {
 		}
 	}
 	if len(d.chosen) == 0 {
-		return d.unusable()
+		return d.unusable(q, r.candidates)
 	}
 	if peers > 1 {
 		rank(d.chosen[:peers], r.affinity.of(q))
@@ -86,9 +96,14 @@ func (r *Compiled) mendsPath() bool {
 }
 
 // unusable names the candidate that the operator should look at: the first one
-// that is enabled, or else the first.
-func (d *Decision) unusable() Outcome {
-	candidates := d.Rule.candidates
+// that lacks least.
+func (d *Decision) unusable(q *Request, candidates []*Candidate) Outcome {
+	for i, c := range candidates {
+		if q.Websocket && c.speaks(q) {
+			d.Candidates = candidates[i : i+1]
+			return NoWebsocket
+		}
+	}
 	for i, c := range candidates {
 		if c.Upstream.Enabled {
 			d.Candidates = candidates[i : i+1]

@@ -105,6 +105,7 @@ func compile(r *Rule) *Compiled {
 		affinity:        newAffinity(r.Action.Affinity),
 		retry:           r.Action.Retry.orDefaults(),
 		finish:          r.Action.OnClientGone == clientFinish,
+		logsBody:        r.Action.BodyLog,
 	}
 }
 

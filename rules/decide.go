@@ -22,16 +22,17 @@ type Config struct {
 // Request is what is decided upon. The proxy fills it from the wire and from
 // who is calling, explain from flags. Nothing in it is kept or changed.
 type Request struct {
-	ID       string // of the request, for ${request.id}
-	Method   string
-	Host     string
-	Path     string // canonical, escaped: the string that is sent
-	RawQuery string
-	Header   map[string][]string // canonical names, as net/http has them
-	Wire     accounts.Wire
-	Model    string // "" where it cannot be read
-	HasModel bool
-	Stream   bool
+	ID        string // of the request, for ${request.id}
+	Method    string
+	Host      string
+	Path      string // canonical, escaped: the string that is sent
+	RawQuery  string
+	Header    map[string][]string // canonical names, as net/http has them
+	Wire      accounts.Wire
+	Model     string // "" where it cannot be read
+	HasModel  bool
+	Stream    bool
+	Websocket bool // a change to that protocol is asked for; see AsksForWebsocket
 
 	Key, User      string            // names of the authenticated caller; "" for none
 	Tags, UserTags map[string]string // the key's and its user's; the key's go first
@@ -63,6 +64,7 @@ const (
 	UpstreamOff                    // every upstream of the rule, or of the bindings, is disabled
 	WrongWire                      // no enabled upstream of these speaks the request's wire format
 	ModelUnreadable                // the rule rewrites a model that the request does not show
+	NoWebsocket                    // no enabled upstream of these takes WebSockets
 	WrongBaseURL                   // the path begins with /v1 twice, and nothing in the rule mends it
 	ModelNotAllowed                // the key's allow-list does not take the model; no rule was asked
 )
@@ -80,14 +82,15 @@ type Decision struct {
 
 	// Candidates are in the order in which to try them: the chosen one, its
 	// peers, the fallback. For Forward they are all usable (enabled, and they
-	// speak the request's wire format) and one at least. For UpstreamOff,
-	// WrongWire and ModelUnreadable there is one: the one that it is about. For
+	// speak the request's wire format) and one at least. For UpstreamOff, WrongWire,
+	// NoWebsocket and ModelUnreadable there is one: the one that it is about. For
 	// the others there is none.
 	Candidates []*Candidate
 
 	Retry          Retry
 	Limits         []accounts.Limit // of Passed and of Rule, in order
 	FinishWhenGone bool             // on_client_gone: finish
+	LogBody        bool             // body_log, of Passed or of Rule
 
 	set    *Set
 	chosen []*Candidate     // room for Candidates
@@ -115,6 +118,7 @@ type Compiled struct {
 	affinity   affinity
 	retry      Retry
 	finish     bool
+	logsBody   bool
 }
 
 // HeaderEdit is one change to a header, in the order of application.
@@ -153,6 +157,7 @@ func (s *Set) Decide(q *Request, d *Decision) {
 		d.Passed = s.continuing.all(q, d.Rule, d.Passed)
 	}
 	d.collectLimits()
+	d.LogBody = d.logsBody()
 	switch r := d.Rule; {
 	case r == nil:
 		d.Outcome = d.bind(q, NoRule)
@@ -170,6 +175,16 @@ func (s *Set) Decide(q *Request, d *Decision) {
 	if d.Retry.Attempts == 0 {
 		d.Retry.Attempts = max(1, len(d.Candidates))
 	}
+}
+
+// logsBody says whether a rule that counts wants the bodies in the body log.
+func (d *Decision) logsBody() bool {
+	for _, r := range d.Passed {
+		if r.logsBody {
+			return true
+		}
+	}
+	return d.Rule != nil && d.Rule.logsBody
 }
 
 // collectLimits puts the limits of all rules that count one behind another.

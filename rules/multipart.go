@@ -195,7 +195,7 @@ func hasExtended(header, parameter string) bool {
 // meetField notes what a field says.
 func (f *findings) meetField(p part, content []byte) {
 	k := keyNamed(p.name)
-	f.meet(k)
+	f.meet(k, true)
 	if !p.plain || len(content) > maxModelBytes || !utf8.Valid(content) {
 		return
 	}

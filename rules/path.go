@@ -1,6 +1,10 @@
 package rules
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/llmgw/llmgw/accounts"
+)
 
 // maxPathBytes is the longest path that is read; a longer one is a 414.
 const maxPathBytes = 16 << 10
@@ -21,7 +25,8 @@ func (e *PathError) Error() string { return e.Reason }
 // else is changed. What two servers could read in two ways is refused with a
 // *PathError, never cleaned: empty and dot segments, backslashes, NUL, bytes
 // that may not stand in a path, and %2F anywhere but in the segment that names
-// a model (after /model/ or /models/).
+// a model (after /model/ or /models/). A key of this gateway is refused too: it
+// must not reach an upstream.
 //
 // A path that is canonical already costs no allocation.
 func CanonicalPath(escaped string) (string, error) {
@@ -34,6 +39,9 @@ func CanonicalPath(escaped string) (string, error) {
 	canonical, reason := respell(escaped)
 	if reason == "" {
 		reason = checkSegments(canonical)
+	}
+	if reason == "" && strings.Contains(canonical, accounts.KeyPrefix) {
+		reason = "the path holds a key of this gateway"
 	}
 	if reason != "" {
 		return "", &PathError{Reason: reason}

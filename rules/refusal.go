@@ -38,6 +38,8 @@ const (
 	CodeWrongWire       = "wrong_wire_format"
 	CodeBadRewrite      = "bad_path_rewrite"
 	CodeModelUnreadable = "model_unreadable"
+	CodeNoWebsocket     = "websocket_not_allowed"
+	CodeTwoModels       = "duplicate_parameter"
 )
 
 func refuse(code, message string, args ...any) Refusal {
@@ -60,6 +62,8 @@ func (s *Set) Refusal(q *Request, d *Decision) (refusal Refusal, ok bool) {
 		return refuse(CodeUpstreamOff, "%s upstream %q, which is disabled. Admin: llmgw upstreams enable %s", sends(d.RuleName()), name, name), true
 	case WrongWire:
 		return wrongWire(d.Candidates[0].Name(), q), true
+	case NoWebsocket:
+		return noWebsocket(d.Candidates[0]), true
 	case WrongBaseURL:
 		return versionTwice(q.Path), true
 	case ModelUnreadable:
@@ -130,6 +134,15 @@ func wrongWire(upstream string, q *Request) Refusal {
 	return refuse(CodeWrongWire, "%s; route this model to one that does", message)
 }
 
+// noWebsocket names the upstream as far as the caller may know it: the host of a
+// target URL is nobody's business.
+func noWebsocket(c *Candidate) Refusal {
+	if c.Upstream == nil {
+		return refuse(CodeNoWebsocket, "the rule's target does not take WebSockets; only an upstream made with --websocket does. Admin: llmgw upstreams create NAME --websocket")
+	}
+	return refuse(CodeNoWebsocket, "upstream %q does not take WebSockets. Admin: llmgw upstreams create NAME --websocket, and a rule that sends there", c.Name())
+}
+
 // cut keeps a text of the caller's own making to a length that fits a message.
 func cut(text string) string {
 	const most = 100
@@ -181,6 +194,9 @@ func RefuseBody(err error) Refusal {
 	var twice *DuplicateKeyError
 	if errors.As(err, &twice) {
 		return refuse(CodeDuplicateKey, "the request body says %q twice; which one counts is not for the gateway to guess", twice.Key)
+	}
+	if errors.Is(err, ErrTwoModels) {
+		return refuse(CodeTwoModels, "the request's query says \"model\" twice; which one counts is not for the gateway to guess")
 	}
 	return refuse(CodeMalformedBody, "the request has more than one Content-Type; which one counts is not for the gateway to guess")
 }

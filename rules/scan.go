@@ -17,9 +17,9 @@ type Body struct {
 	modelStart, modelEnd int // where the model's text stands, without quotes
 }
 
-// DuplicateKeyError says that a body names its model or stream twice, or its
-// model once more in another case. Two servers could read it in two ways, so it
-// is a 400.
+// DuplicateKeyError says that a body names its model or stream twice, or once
+// and once more in other letters of the same name, which readers like Go's own
+// take for the same. Two servers could read it in two ways, so it is a 400.
 type DuplicateKeyError struct{ Key string }
 
 func (e *DuplicateKeyError) Error() string {
@@ -91,10 +91,9 @@ const (
 	keyOther key = iota
 	keyModel
 	keyStream
-	keyLikeModel // in another case, which some servers read as the same
 )
 
-var keyNames = [...]string{keyModel: "model", keyStream: "stream", keyLikeModel: "model"}
+var keyNames = [...]string{keyModel: "model", keyStream: "stream"}
 
 func keyNamed(name string) key {
 	switch name {
@@ -109,20 +108,21 @@ func keyNamed(name string) key {
 // findings is a Body in the making.
 type findings struct {
 	Body
-	seen     [len(keyNames)]bool
-	repeated key // keyOther: none
+	seen     [len(keyNames)]bool // in exact case
+	alike    [len(keyNames)]bool // in another
+	repeated key                 // keyOther: none
 }
 
-// meet notes that a key was met.
-func (f *findings) meet(k key) {
+// meet notes that a key was met, in exact case or in another.
+func (f *findings) meet(k key, exact bool) {
 	if k == keyOther {
 		return
 	}
-	switch {
-	case f.seen[k] && k != keyLikeModel, k == keyModel && f.seen[keyLikeModel], k == keyLikeModel && f.seen[keyModel]:
+	if f.seen[k] || exact && f.alike[k] {
 		f.repeated = k
 	}
-	f.seen[k] = true
+	f.seen[k] = f.seen[k] || exact
+	f.alike[k] = f.alike[k] || !exact
 }
 
 // document reads the outermost object, and that nothing stands behind it.
@@ -152,17 +152,18 @@ func (s *scanner) member(f *findings) bool {
 	if !s.quoted() {
 		return false
 	}
-	k, ok := readKey(s.text[start+1 : s.at-1])
+	k, exact, ok := readKey(s.text[start+1 : s.at-1])
 	if !ok || !s.take(':') {
 		return false
 	}
-	f.meet(k)
+	f.meet(k, exact)
 	s.space()
 	start = s.at
 	if !s.value() {
 		return false
 	}
 	switch value := s.text[start:s.at]; {
+	case !exact:
 	case k == keyModel && value[0] == '"':
 		return f.setModel(value[1:len(value)-1], start+1)
 	case k == keyStream:
@@ -202,27 +203,38 @@ func unquote(raw []byte) (string, bool) {
 }
 
 // readKey decodes the text between the quotes of a key, of which it keeps no
-// more than a key that matters can have.
-func readKey(raw []byte) (key, bool) {
+// more than a key that matters can have. It is exact where the case of its
+// letters is right.
+func readKey(raw []byte) (k key, exact, ok bool) {
 	var name [len("stream")]byte
 	n := 0
+	exact = true
 	for len(raw) > 0 {
 		r, size := character(raw)
 		if size == 0 {
-			return keyOther, false
+			return keyOther, false, false
 		}
 		if n < len(name) {
-			name[n] = byte(min(r, utf8.RuneSelf)) // no name that matters has a rune beyond ASCII
+			lower := lowerLetter(r)
+			name[n], exact = lower, exact && rune(lower) == r
 		}
 		n++
 		raw = raw[size:]
 	}
 	if n > len(name) {
-		return keyOther, true
+		return keyOther, true, true
 	}
-	k := keyNamed(string(name[:n]))
-	if k == keyOther && n == len("model") && strings.EqualFold(string(name[:n]), "model") {
-		k = keyLikeModel
+	return keyNamed(string(name[:n])), exact, true
+}
+
+// lowerLetter folds the letters of the names that matter, as Unicode does: the
+// long s is an s. Of all others beyond ASCII it gives no letter.
+func lowerLetter(r rune) byte {
+	switch {
+	case 'A' <= r && r <= 'Z':
+		return byte(r) + 'a' - 'A'
+	case r == 'ſ':
+		return 's'
 	}
-	return k, true
+	return byte(min(r, utf8.RuneSelf))
 }

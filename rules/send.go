@@ -25,9 +25,12 @@ var ErrTwoContentTypes = errors.New("the request has more than one Content-Type"
 // ReadBody looks for model and stream in a whole body: in a form, or in JSON
 // where the wire format of the path says so or, on a path that no format
 // claims, the content type. contentTypes are the values of that header. The
-// error is ErrTwoContentTypes or a *DuplicateKeyError; see RefuseBody.
+// error is ErrTwoContentTypes, ErrTwoModels or a *DuplicateKeyError; see RefuseBody.
 func (p PathRead) ReadBody(contentTypes []string, body []byte) (Body, error) {
-	if len(body) == 0 {
+	switch {
+	case p.twice:
+		return Body{}, ErrTwoModels
+	case len(body) == 0:
 		return Body{}, nil
 	}
 	if len(contentTypes) > 1 {
@@ -57,12 +60,16 @@ func (d *Decision) Destination(q *Request, c *Candidate, read PathRead) (to *url
 		return nil, "", false, err
 	}
 	model, rewritten := d.Model(q, c)
-	if rewritten && read.HasModel {
+	query := q.RawQuery
+	switch {
+	case rewritten && read.inQuery:
+		query = read.withQueryModel(query, model)
+	case rewritten && read.HasModel:
 		if path, err = withModel(path, model); err != nil {
 			return nil, "", false, err
 		}
 	}
-	query := StripQuery(q.RawQuery, func(name string) bool { return name == keyParameter })
+	query = StripQuery(query, func(name string) bool { return name == keyParameter })
 	return JoinURL(c.Base, path, query), model, rewritten && !read.HasModel, nil
 }
 

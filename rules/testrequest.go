@@ -150,10 +150,13 @@ func (r *requestReader) readContent(path string, n *yaml.Node) {
 // path, or else in the body, for which the test's own model and stream stand
 // where they are given.
 func (r *requestReader) look(path string) {
-	read := ReadPath(r.q.Path)
+	read := ReadTarget(r.q.Path, r.q.RawQuery)
+	r.q.Websocket = AsksForWebsocket(r.q.Method, r.q.Header)
 	r.q.Wire, r.q.Model, r.q.HasModel, r.q.Stream = read.Wire, read.Model, read.HasModel, read.Stream
 	if content := r.at["body"]; content != nil {
 		r.lookInto(read, content, path)
+	} else if read.twice {
+		r.refuse(at(r.at["path"]), join(path, "path"), "the gateway answers it with a 400 before any rule is asked", "%v", ErrTwoModels)
 	}
 	if r.model != "" {
 		if r.q.HasModel && r.q.Model != r.model {
@@ -167,7 +170,7 @@ func (r *requestReader) look(path string) {
 		}
 		r.q.Stream = *r.stream
 	}
-	if r.at["body"] == nil && r.at["body_bytes"] == nil && r.q.HasModel {
+	if r.at["body"] == nil && r.at["body_bytes"] == nil && r.q.HasModel && !read.inQuery {
 		r.q.BodyBytes = -1
 	}
 }

@@ -76,7 +76,7 @@ func imagined(files []File) []accounts.Upstream {
 	var upstreams []accounts.Upstream
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		upstreams = append(upstreams, accounts.Upstream{
-			Name: name, Provider: accounts.ProviderGeneric, URL: "https://upstream.invalid", Enabled: true,
+			Name: name, Provider: accounts.ProviderGeneric, URL: "https://upstream.invalid", Websocket: true, Enabled: true,
 			Credentials: []accounts.Credential{{Name: "default", Reference: "env:UPSTREAM_KEY", Enabled: true}},
 		})
 	}
@@ -150,7 +150,7 @@ const forwardedStatus = 200
 // testCodes are the codes of the refusals that can come of a test, whose
 // upstreams lack nothing and whose request can be read.
 func testCodes() []string {
-	return []string{CodeNoRule, CodeWrongBaseURL, CodeNoDestination, CodeModelUnreadable, CodeBadRewrite}
+	return []string{CodeNoRule, CodeWrongBaseURL, CodeNoDestination, CodeModelUnreadable, CodeBadRewrite, CodeNoWebsocket}
 }
 
 // fateOf writes out what the proxy would do first.

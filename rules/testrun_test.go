@@ -108,6 +108,8 @@ func TestWhatTestsCompare(t *testing.T) {
 		{"a rule that rewrites a model it cannot see", "{path: /hidden/a}", "{rule: hidden-model, status: 400, code: model_unreadable}", ""},
 		{"a rule that leaves no path", "{path: /broken, model: a}", "{rule: broken-path, status: 400, code: bad_path_rewrite}", ""},
 		{"a rule that takes away the segment with the model", "{path: '/taken/models/gemini-2.5:generateContent'}", "{rule: taken-path, status: 400, code: bad_path_rewrite}", ""},
+		{"a WebSocket, whose model is in the query", "{method: GET, path: '/v1/realtime?model=gpt-realtime', headers: {Connection: Upgrade, Upgrade: websocket}}", "{rule: chat, upstream: openai, model: gpt-realtime, status: 200}", ""},
+		{"a WebSocket to a target", "{method: GET, path: /else/a, headers: {Connection: Upgrade, Upgrade: websocket}}", "{rule: elsewhere, status: 400, code: websocket_not_allowed}", ""},
 		{"a status is not that of a request that is sent", chat, "{status: 400}", "-status: 400\n+status: 200"},
 		{"the list of models is the gateway's own answer", "{method: GET, path: /v1/models}", "{status: 200}", ""},
 		{"a disabled rule", "{path: /v1/chat/completions, model: gpt-3.5-turbo}", "{rule: retired}", "-rule: retired\n+rule: chat\nrule \"retired\" is disabled"},

@@ -46,11 +46,11 @@ func (c *checker) action(a *Action) {
 func (c *checker) continues(a *Action) {
 	for _, part := range a.parts() {
 		switch part.name {
-		case "headers", "response_headers", "timeouts", "limits":
+		case "headers", "response_headers", "timeouts", "limits", "body_log":
 			continue
 		}
 		if part.given {
-			c.refuseKey("action."+part.name, "it may have headers, response_headers, timeouts and limits", "a rule with continue has no %s", part.name)
+			c.refuseKey("action."+part.name, "it may have headers, response_headers, timeouts, limits and body_log", "a rule with continue has no %s", part.name)
 		}
 	}
 }
@@ -67,7 +67,7 @@ func (a *Action) parts() []actionPart {
 		{"upstream", a.Upstream != ""}, {"upstreams", len(a.Upstreams) > 0}, {"target", a.Target != ""}, {"fallback", len(a.Fallback) > 0},
 		{"affinity", a.Affinity != ""}, {"path", a.Path != nil}, {"model", a.Model != ""}, {"headers", !a.Headers.empty()},
 		{"response_headers", !a.ResponseHeaders.empty()}, {"timeouts", a.Timeouts != (accounts.Timeouts{})}, {"retry", a.Retry != nil},
-		{"limits", len(a.Limits) > 0}, {"on_client_gone", a.OnClientGone != ""}, {"respond", a.Respond != nil},
+		{"limits", len(a.Limits) > 0}, {"on_client_gone", a.OnClientGone != ""}, {"body_log", a.BodyLog}, {"respond", a.Respond != nil},
 	}
 }
 

@@ -20,7 +20,9 @@ type PathRead struct {
 	HasModel bool
 	Stream   bool
 
-	modelStart, modelEnd int // where the model stands in the path
+	modelStart, modelEnd int  // where the model stands in the path, or
+	inQuery              bool // in the query
+	twice                bool // the query names it twice
 }
 
 // The paths of the formats whose whole path is known. Callers and upstreams
@@ -44,6 +46,7 @@ var endings = [...]struct {
 	{"/audio/speech", accounts.WireOpenAIAudio},
 	{"/audio/transcriptions", accounts.WireOpenAIAudio},
 	{"/audio/translations", accounts.WireOpenAIAudio},
+	{"/v1/realtime", accounts.WireOpenAIRealtime},
 }
 
 // ReadPath recognises the wire format of a canonical path (see CanonicalPath).
@@ -76,7 +79,7 @@ func ReadPath(canonical string) PathRead {
 // goes before it.
 func ReadsBody(w accounts.Wire) bool {
 	switch w {
-	case accounts.WireNone, accounts.WireOpenAIFiles, accounts.WireGoogleGenerate, accounts.WireBedrock:
+	case accounts.WireNone, accounts.WireOpenAIFiles, accounts.WireOpenAIRealtime, accounts.WireGoogleGenerate, accounts.WireBedrock:
 		return false
 	}
 	return true
@@ -88,7 +91,7 @@ func ReadsBody(w accounts.Wire) bool {
 // A name made by a caller can still give a dot segment: CanonicalPath refuses
 // the outcome then. Without a model in the path, the path comes back.
 func (p PathRead) WithModel(path, model string) string {
-	if !p.HasModel {
+	if !p.HasModel || p.inQuery {
 		return path
 	}
 	out := make([]byte, 0, len(path)+len(model))

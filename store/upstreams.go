@@ -39,6 +39,7 @@ type settings struct {
 	Total          span     `json:"total,omitempty"`
 	MaxIdle        int      `json:"max_idle,omitempty"`
 	IdleTimeout    span     `json:"idle_timeout,omitempty"`
+	Websocket      bool     `json:"websocket,omitempty"`
 }
 
 // span is a duration that stands in JSON as people write it: "1m30s".
@@ -59,7 +60,7 @@ func upstreamRowOf(u *accounts.Upstream) (upstreamRow, error) {
 		Wires: u.Wires, Models: u.Models,
 		Connect: span(u.Timeouts.Connect), ResponseHeader: span(u.Timeouts.ResponseHeader),
 		FirstToken: span(u.Timeouts.FirstToken), Idle: span(u.Timeouts.Idle), Total: span(u.Timeouts.Total),
-		MaxIdle: u.MaxIdle, IdleTimeout: span(u.IdleTimeout),
+		MaxIdle: u.MaxIdle, IdleTimeout: span(u.IdleTimeout), Websocket: u.Websocket,
 	})
 	return upstreamRow{
 		ID: u.ID, Name: u.Name, Provider: string(u.Provider), URL: u.URL, Auth: string(u.Auth),
@@ -79,7 +80,7 @@ func (r *upstreamRow) upstream() (accounts.Upstream, error) {
 			Connect: time.Duration(s.Connect), ResponseHeader: time.Duration(s.ResponseHeader),
 			FirstToken: time.Duration(s.FirstToken), Idle: time.Duration(s.Idle), Total: time.Duration(s.Total),
 		},
-		MaxIdle: s.MaxIdle, IdleTimeout: time.Duration(s.IdleTimeout),
+		MaxIdle: s.MaxIdle, IdleTimeout: time.Duration(s.IdleTimeout), Websocket: s.Websocket,
 		Enabled: r.Enabled, CreatedAt: moment(r.CreatedAt),
 	}, nil
 }

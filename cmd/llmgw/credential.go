@@ -77,6 +77,7 @@ func newUpstreamsCreate(a *app) *cobra.Command {
 	c.Flags().StringVar(&wanted.Auth, "auth", "", "where the credential goes: bearer, header:NAME, query:NAME or none (`HOW`)")
 	c.Flags().StringSliceVar(&wanted.Wires, "wires", nil, "the wire formats it speaks; default: the provider's (`a,b`)")
 	c.Flags().StringSliceVar(&wanted.Models, "models", nil, "the models it has (`a,b`)")
+	c.Flags().BoolVar(&wanted.Websocket, "websocket", false, "relay WebSockets to it (OpenAI Realtime)")
 	c.Flags().BoolVar(&noTest, "no-test", false, "do not test it")
 	from.add(c.Flags())
 	return c

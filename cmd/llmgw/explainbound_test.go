@@ -32,6 +32,8 @@ func TestAnExplanationShowsAllowListAndBinding(t *testing.T) {
 	refused.Message = `key "ci-bot" may not use "gpt-5-pro"; it may use gpt-*, new but gpt-5-pro`
 	unread := refused
 	unread.Model, unread.Message = "", `key "ci-bot" may use gpt-*, new but gpt-5-pro only, and this request does not show a model`
+	twofold := refused
+	twofold.Model = "new"
 
 	for _, c := range []struct {
 		name string
@@ -66,6 +68,12 @@ nothing was sent
 		{"a model that is not allowed", refused, `
 request       POST /v1/chat/completions  model gpt-5-pro  key ci-bot (user dana)
 allow-list    no    model gpt-5-pro, wants gpt-*, new, !gpt-5-pro
+  -> refused  400 model_not_allowed  key "ci-bot" may not use "gpt-5-pro"; it may use gpt-*, new but gpt-5-pro
+nothing was sent
+`},
+		{"another model in the query", twofold, `
+request       POST /v1/chat/completions  model new  key ci-bot (user dana)
+allow-list    no    the query names another model
   -> refused  400 model_not_allowed  key "ci-bot" may not use "gpt-5-pro"; it may use gpt-*, new but gpt-5-pro
 nothing was sent
 `},

@@ -102,6 +102,10 @@ func (e *explanation) addAllowed() {
 	}
 	list := strings.Join(e.Allowed, ", ")
 	if e.Code == rules.CodeModelNotAllowed {
+		if e.Model != "" && rules.ModelAllowed(e.Allowed, e.Model) {
+			e.add("allow-list", "no    the query names another model")
+			return
+		}
 		reason := rules.Reason{Matcher: "model", Saw: e.Model, Wants: list}
 		e.add("allow-list", "no    "+reason.String())
 		return
@@ -170,6 +174,9 @@ func (e *explanation) addOutcome() {
 		}
 	}
 	e.detail("limits", strings.Join(e.Limits, ", "))
+	if e.BodyLog {
+		e.detail("body log", "on, where serve has --body-log FILE")
+	}
 	e.detail("response", headerText(e.Response))
 }
 

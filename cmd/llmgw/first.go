@@ -57,7 +57,7 @@ func (n *node) firstUpstreams(now time.Time) []builtinUpstream {
 	}
 	if !n.settings.on("no-mock") {
 		add(accounts.Upstream{
-			Name: "mock", Provider: accounts.ProviderGeneric, URL: "http://" + mockHost, Auth: accounts.AuthNone,
+			Name: "mock", Provider: accounts.ProviderGeneric, URL: "http://" + mockHost, Auth: accounts.AuthNone, Websocket: true,
 		}, "mock", "mock-*")
 	}
 	if n.settings.on("no-detect") {

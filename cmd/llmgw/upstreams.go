@@ -48,6 +48,7 @@ func upstreamColumns() []column[api.Upstream] {
 		{name: "CREDENTIAL", text: credentials},
 		{name: "AUTH", wide: true, text: func(u api.Upstream) string { return dash(u.Auth) }},
 		{name: "WIRES", wide: true, text: func(u api.Upstream) string { return dash(strings.Join(u.Wires, ",")) }},
+		{name: "WEBSOCKET", wide: true, text: func(u api.Upstream) string { return yesNo(u.Websocket) }},
 		{name: "ID", wide: true, text: func(u api.Upstream) string { return u.ID }},
 		{name: "CREATED", wide: true, text: func(u api.Upstream) string { return date(&u.CreatedAt) }},
 	}
@@ -110,7 +111,8 @@ func newUpstreamsGet(a *app) *cobra.Command {
 				fields(w,
 					"name", u.Name, "id", u.ID, "provider", u.Provider, "url", u.URL, "auth", dash(u.Auth),
 					"enabled", yesNo(u.Enabled), "credential", credentials(u),
-					"wires", dash(strings.Join(u.Wires, ", ")), "models", dash(strings.Join(u.Models, ", ")), "created", date(&u.CreatedAt))
+					"wires", dash(strings.Join(u.Wires, ", ")), "models", dash(strings.Join(u.Models, ", ")),
+					"websocket", yesNo(u.Websocket), "created", date(&u.CreatedAt))
 			})
 		}),
 	}

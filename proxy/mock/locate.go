@@ -30,6 +30,9 @@ func locate(r *http.Request) place {
 	if path == "" {
 		return place{speaks: chat{}, method: http.MethodGet, serve: (*exchange).greet}
 	}
+	if strings.HasSuffix(path, "/realtime") {
+		return place{wire: wireOpenAI, speaks: chat{}, method: http.MethodGet, serve: (*exchange).talkLive}
+	}
 	if p, ok := locatePost(path); ok {
 		return p
 	}
