@@ -3,6 +3,7 @@ package rules_test
 import (
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -44,14 +45,22 @@ func binding(words string) accounts.Binding {
 		name, value, _ := strings.Cut(word, "=")
 		switch name {
 		case "order":
-			fmt.Sscan(value, &b.Order)
+			b.Order = number(value)
 		case "weight":
-			fmt.Sscan(value, &b.Weight)
+			b.Weight = number(value)
 		case "models":
 			b.Models = strings.Split(value, ",")
 		}
 	}
 	return b
+}
+
+func number(text string) int {
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		panic(err)
+	}
+	return n
 }
 
 // bindingsOf reads several, with IDs in their order.
