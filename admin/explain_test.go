@@ -334,6 +334,7 @@ rules:
 - {name: user, match: {user: [dana]}, action: {respond: {status: 214, message: d}}}
 - {name: big, match: {body_bytes: {gt: 10}}, action: {respond: {status: 205, message: e}}}
 - {name: small, match: {body_bytes: {lt: 11}}, action: {respond: {status: 206, message: f}}}
+- {name: rest, match: {path: /chunks}, action: {respond: {status: 207, message: g}}}
 `)
 	_, err := g.CreateKey(t.Context(), api.NewKey{Name: "ci-bot", Tags: map[string]string{"plan": "trial"}})
 	must(t, err)
@@ -349,6 +350,8 @@ rules:
 		"a user":                     {api.ExplainRequest{Path: "/", User: "dana"}, 214},
 		"a large body":               {api.ExplainRequest{Path: "/", Body: []byte("01234567890")}, 205},
 		"no body":                    {api.ExplainRequest{Path: "/", Key: "ci-bot"}, 206},
+		"chunks that are not read":   {api.ExplainRequest{Path: "/chunks", Body: []byte("01234567890"), Headers: map[string][]string{"transfer-encoding": {"chunked"}}}, 207},
+		"chunks of JSON":             {api.ExplainRequest{Path: "/chunks", Body: []byte("01234567890"), Headers: map[string][]string{"transfer-encoding": {"chunked"}, "content-type": {"application/json"}}}, 205},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if answer := g.explain(t, c.in); answer.Status != c.status {

@@ -165,7 +165,7 @@ func (q *question) readBody(in *api.ExplainRequest) error {
 		q.refuse(rules.RefuseBody(err))
 		return nil
 	}
-	q.BodyBytes = int64(len(in.Body))
+	q.BodyBytes = q.read.SizeOf(q.Header["Content-Type"], q.Header["Transfer-Encoding"] != nil, int64(len(in.Body)))
 	if in.Model != nil {
 		found.Model, found.HasModel = *in.Model, true
 		if len(in.Body) == 0 && !q.read.HasModel {

@@ -47,6 +47,9 @@ func (x *exchange) log() {
 	if x.observer != nil && r.reason != endComplete {
 		line.Str("last_event", loggable(x.observer.lastEvent()))
 	}
+	if x.observer != nil && x.observer.whyUnread() != "" {
+		line.Str("answer_unread", x.observer.whyUnread())
+	}
 	line.Msg("request")
 }
 

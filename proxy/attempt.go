@@ -31,11 +31,11 @@ func (x *exchange) attempts() (*answer, *failure) {
 		last := n == d.Retry.Attempts-1
 		a, f := x.attempt(d.Candidates[n%len(d.Candidates)])
 		kind, again := retryable(d.Retry.On, a, f)
-		if f == nil && !again && !last && a.upgraded == nil && (d.Retry.On.Has(rules.OnReset) || d.Retry.On.Has(rules.OnTimeout)) {
+		if f == nil && !again && !last && a.upgraded == nil && !x.upload.wasBegun() && (d.Retry.On.Has(rules.OnReset) || d.Retry.On.Has(rules.OnTimeout)) {
 			f = x.firstBytes(a)
 			kind, again = retryable(d.Retry.On, a, f)
 		}
-		if !again || last || !x.mayTryAgain(n+1, giveUp) {
+		if !again || last || !x.mayTryAgain(n+1, giveUp) || !x.upload.reclaim() {
 			return a, x.unlessEnded(f)
 		}
 		x.p.metrics.retries.WithLabelValues(x.upstreamName(), kind).Inc()
@@ -89,7 +89,7 @@ func (x *exchange) unlessEnded(f *failure) *failure {
 	}
 	switch endedBy(x.ctx) {
 	case endClientGone:
-		return clientGone()
+		return x.clientGone()
 	case endDrained:
 		return drained()
 	}
@@ -120,6 +120,9 @@ func (x *exchange) attempt(to *rules.Candidate) (*answer, *failure) {
 	}
 	t := x.beginTry(to)
 	x.trace.describeAttempt(x)
+	if x.upload != nil {
+		out.stream, out.length = x.upload.lend(&t.watch), x.upload.length
+	}
 	x.record.dispatch(time.Since(x.started))
 	x.target.traffic.requests.Add(1)
 	out.inform = x.informer()
@@ -128,8 +131,7 @@ func (x *exchange) attempt(to *rules.Candidate) (*answer, *failure) {
 	x.record.attempts += max(1, out.dispatched)
 	x.record.connect = out.connect
 	if err != nil {
-		x.try.fail(x.target)
-		return nil, x.attemptFailed(out, err)
+		return nil, x.blame(x.attemptFailed(out, err))
 	}
 	x.record.header = time.Since(x.started)
 	x.trace.answered(a.status)
@@ -189,6 +191,15 @@ func (t *try) end() {
 	}
 }
 
+// blame counts a failure at the upstream, unless the client's own upload is what
+// went wrong.
+func (x *exchange) blame(f *failure) *failure {
+	if f.end != endClientStalled && f.reason() != endRejected {
+		x.try.fail(x.target)
+	}
+	return f
+}
+
 // attemptFailed tells why no answer came.
 func (x *exchange) attemptFailed(out *attempt, err error) *failure {
 	if f := x.endedEarly(); f != nil {
@@ -208,8 +219,8 @@ func (x *exchange) endedEarly() *failure {
 	switch reason := endedBy(x.try.ctx); reason {
 	case "":
 		return nil
-	case endClientGone:
-		return clientGone()
+	case endClientGone, endClientStalled, endRejected:
+		return x.clientGone()
 	case endDrained:
 		return drained()
 	case endConnectError:
@@ -242,11 +253,10 @@ func (x *exchange) firstBytes(a *answer) *failure {
 // noBody is an upstream that answered a head and then nothing, before anything
 // of it went to the client.
 func (x *exchange) noBody(err error) *failure {
-	x.try.fail(x.target)
 	if f := x.endedEarly(); f != nil {
-		return f
+		return x.blame(f)
 	}
-	return upstreamReset(x.target.publicName(), err)
+	return x.blame(upstreamReset(x.target.publicName(), err))
 }
 
 // prefetched is a body of which the first bytes have been read.

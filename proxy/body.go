@@ -44,6 +44,7 @@ type body struct {
 	bytes    []byte
 	pooled   *[]byte
 	reserved int64
+	copied   int64 // of reserved, for a copy with another model in it
 }
 
 // pooledBody is the largest body that goes back to the pool: what coding
@@ -63,18 +64,23 @@ func (b *body) release(budget *budget, lent bool) {
 	*b = body{}
 }
 
-// readBody reads the body whole and looks into it once. It must be whole before
-// the upstream sees a byte: a scan of a part could be fooled by a later key,
-// and a server that closes a body while a transport still probes it cuts the
-// answer (https://go.dev/issue/40747).
+// readBody reads the body whole and looks into it once, or, where nothing in it
+// is looked for, lets it pass as it comes (upload.go). What is looked into must
+// be whole before the upstream sees a byte: a scan of a part could be fooled by
+// a later key. Full duplex, or the server would close a body that passes while a
+// transport still probes it, and the answer be cut (https://go.dev/issue/40747).
 func (x *exchange) readBody() *failure {
 	if !x.h2 { // which knows nothing else
 		_ = x.rc.EnableFullDuplex()
 	}
+	types := x.r.Header["Content-Type"]
+	if x.r.ContentLength != 0 && !x.read.ReadsWhole(types) {
+		x.request.BodyBytes = x.read.SizeOf(types, x.r.ContentLength < 0, x.r.ContentLength)
+		return x.beginUpload()
+	}
 	if f := x.fetchBody(); f != nil {
 		return f
 	}
-	x.record.requestBytes = int64(len(x.body.bytes))
 	x.request.BodyBytes = x.record.requestBytes
 	return x.scanBody()
 }
@@ -101,7 +107,7 @@ func (x *exchange) fetchBody() *failure {
 func (x *exchange) fill(size, limit int64) *failure {
 	x.body.pooled = bodyPool.Get().(*[]byte)
 	buf := (*x.body.pooled)[:0]
-	defer func() { x.body.bytes = buf }()
+	defer func() { x.body.bytes, x.record.requestBytes = buf, int64(len(buf)) }()
 	if !x.reserve(size) {
 		return bodiesOverBudget()
 	}
@@ -145,9 +151,7 @@ func (x *exchange) nothingMore([]byte) *failure {
 // bodyRead takes the read deadline away: from here on the server reads the
 // connection only to notice that the client leaves.
 func (x *exchange) bodyRead() *failure {
-	if !x.h2 {
-		_ = x.rc.SetReadDeadline(time.Time{})
-	}
+	x.noReadDeadline()
 	x.record.bodyRead = time.Since(x.started)
 	return nil
 }
@@ -171,6 +175,17 @@ func (x *exchange) reserve(n int64) bool {
 	}
 	x.body.reserved += n
 	return true
+}
+
+// withModel gives a copy of the body with another model in it. A later attempt's
+// copy takes the room of the one before.
+func (x *exchange) withModel(model string) ([]byte, *failure) {
+	size := int64(len(x.body.bytes) + len(model))
+	if !x.reserve(size - x.body.copied) {
+		return nil, bodiesOverBudget()
+	}
+	x.body.copied = max(x.body.copied, size)
+	return x.scan.WithModel(x.body.bytes, model), nil
 }
 
 // scanBody finds model and stream where the body says them.

@@ -136,6 +136,7 @@ func TestABrokenStreamSaysSoAtAnEventBoundary(t *testing.T) {
 func TestHowAnUpstreamEndsABody(t *testing.T) {
 	event, done := `data: {"choices":[{"delta":{"content":"x"}}]}`+"\n\n", "data: [DONE]\n\n"
 	closeHead := "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+	jsonClose := "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n"
 	for name, c := range map[string]struct {
 		answer string
 		body   string
@@ -149,6 +150,13 @@ func TestHowAnUpstreamEndsABody(t *testing.T) {
 		"chunked, cut before the last chunk":       {streamHead + chunk(event+done), "", "upstream_error", false},
 		"shorter than announced":                   {"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{}", "{}", "upstream_error", false},
 		"with an error event of its own":           {streamHead + chunk(`data: {"error":{"message":"no"}}`+"\n\n") + "0\r\n\r\n", `data: {"error":{"message":"no"}}` + "\n\n", "upstream_error", true},
+		"a document up to the close":               {jsonClose + `{"a":[1,{"b":"c"}]}` + "\n", `{"a":[1,{"b":"c"}]}` + "\n", "complete", true},
+		"a document cut by the close":              {jsonClose + `{"a":[1,{"b":"c"}]`, "", "upstream_truncated", false},
+		"a text cut by the close":                  {jsonClose + `{"a":"b`, "", "upstream_truncated", false},
+		"a document cut within its chunks":         {"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk(`{"a":`) + "0\r\n\r\n", `{"a":`, "upstream_truncated", true},
+		"a number up to the close":                 {jsonClose + "12", "12", "complete", true},
+		"what is no document, up to the close":     {jsonClose + "not JSON {", "not JSON {", "complete", true},
+		"nothing, up to the close":                 {jsonClose, "", "complete", true},
 		"text up to the close":                     {"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nhello", "hello", "complete", true},
 		"without a body":                           {"HTTP/1.1 204 No Content\r\n\r\n", "", "complete", true},
 	} {
@@ -158,15 +166,21 @@ func TestHowAnUpstreamEndsABody(t *testing.T) {
 				return false
 			})
 			g := newGateway(t, up.url)
-			response, body, err := g.do(g.post("/v1/chat/completions", chatRequest))
-			if clean := err == nil; clean != c.clean {
-				t.Errorf("body ends with %v", err)
+			paths := []string{"/v1/chat/completions"}
+			if strings.HasPrefix(c.answer, jsonClose) {
+				paths = append(paths, "/own") // a path of no format, too
 			}
-			if c.body != "" && string(body) != c.body {
-				t.Errorf("body %q", body)
-			}
-			if line := g.line(response); line["end_reason"] != c.reason {
-				t.Errorf("log says %v", line["end_reason"])
+			for _, path := range paths {
+				response, body, err := g.do(g.post(path, chatRequest))
+				if clean := err == nil; clean != c.clean {
+					t.Errorf("%s: body ends with %v", path, err)
+				}
+				if c.body != "" && string(body) != c.body {
+					t.Errorf("%s: body %q", path, body)
+				}
+				if line := g.line(response); line["end_reason"] != c.reason {
+					t.Errorf("%s: log says %v", path, line["end_reason"])
+				}
 			}
 		})
 	}

@@ -90,6 +90,7 @@ func passRecording(t *testing.T, r *recording, c chunking) {
 	target := &url.URL{Scheme: "http", Host: g.addr}
 	request := r.request.Clone(t.Context())
 	request.RequestURI, request.Host = "", g.addr
+	request.Method = strings.ToUpper(request.Method) // one was recorded by a library that writes it small
 	request.Body, request.ContentLength = io.NopCloser(bytes.NewReader(r.reqBody)), int64(len(r.reqBody))
 	request.URL.Scheme, request.URL.Host = target.Scheme, target.Host
 	request.Header.Set("Authorization", "Bearer "+g.key)
@@ -102,7 +103,7 @@ func passRecording(t *testing.T, r *recording, c chunking) {
 	if response.StatusCode != r.status || !bytes.Equal(body, r.body) {
 		t.Fatalf("status %d, %d of %d bytes, or others", response.StatusCode, len(body), len(r.body))
 	}
-	if s := <-arrived; !bytes.Equal(s.body, r.reqBody) || !strings.EqualFold(s.Method, r.request.Method) {
+	if s := <-arrived; !bytes.Equal(s.body, r.reqBody) || s.Method != request.Method {
 		t.Error("the request's body is another")
 	}
 	checkRecordedLine(t, r, g.line(response))

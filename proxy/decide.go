@@ -42,6 +42,7 @@ func (x *exchange) respond(r *rules.Respond) {
 		h.Set(name, value)
 	}
 	x.skippedEdits(x.decision.EditResponseHeaders(&x.request, nil, h))
+	x.endConnectionAfter(h)
 	x.moveWriteDeadline(time.Now())
 	x.w.WriteHeader(r.Status)
 	x.headSent, x.record.status = true, r.Status

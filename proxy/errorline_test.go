@@ -59,7 +59,7 @@ func TestEveryFailureHasALine(t *testing.T) {
 			change: func(s *setup) { s.config.Upstreams[0].URL = "http://" + nobody.Addr().String() },
 			want:   "error upstream_unreachable rule=everything upstream=up phase=connect attempt=1", cause: "connection refused",
 		},
-		"the connection breaks": {want: "error upstream_reset rule=everything upstream=up phase=header attempt=1", cause: "EOF"},
+		"the connection breaks": {want: "error upstream_reset rule=everything upstream=up phase=header attempt=1", cause: "ended before an answer came"},
 		"no answer in time": {
 			stay: true, change: quickly(func(t *accounts.Timeouts) { t.ResponseHeader = 20 * time.Millisecond }),
 			want: "error upstream_timeout rule=everything upstream=up phase=header attempt=1", cause: "timeouts.response_header",
@@ -127,7 +127,7 @@ func TestEveryFailureHasALine(t *testing.T) {
 func TestARetryThatSavesAnExchangeLeavesALine(t *testing.T) {
 	for name, c := range map[string]struct{ first, want, cause string }{
 		"a status":   {"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n", "warn upstream_status rule=everything upstream=up phase=header attempt=1 retried=true", "answered 503"},
-		"a breakage": {"", "warn upstream_reset rule=everything upstream=up phase=header attempt=1 retried=true", "EOF"},
+		"a breakage": {"", "warn upstream_reset rule=everything upstream=up phase=header attempt=1 retried=true", "ended before an answer came"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tries := 0

@@ -37,6 +37,7 @@ type exchange struct {
 	secret   string         // the caller's key as it was sent
 	who      *accounts.Identity
 	body     body
+	upload   *upload      // the body, where it passes as it comes; nil where body has it
 	lent     atomic.Int32 // how many readers of body a transport may still be reading
 	decision rules.Decision
 	target   *target
@@ -108,6 +109,9 @@ func (x *exchange) run() *failure {
 		x.respond(x.decision.Rule.Respond)
 		return nil
 	}
+	if f := x.holdUpload(); f != nil {
+		return f
+	}
 	a, f := x.attempts()
 	if f != nil {
 		return f
@@ -131,9 +135,13 @@ func (x *exchange) finish() {
 	x.try.end()
 	x.cancel(nil)
 	x.boundTheRest()
+	if x.upload != nil {
+		x.record.requestBytes = x.upload.end()
+	}
+	x.observer.close()
+	x.releaseBody()
 	x.p.flights.remove(x)
 	x.record.duration = time.Since(x.started)
-	x.releaseBody()
 	x.count()
 	x.log()
 	x.trace.end(x)

@@ -85,9 +85,7 @@ func (x *exchange) writeFailure(f *failure) {
 	if f.retryAfter > 0 {
 		h["Retry-After"] = []string{strconv.Itoa(max(1, int(f.retryAfter/time.Second)))}
 	}
-	if x.unreadBody() && !x.h2 {
-		h["Connection"] = []string{"close"}
-	}
+	x.endConnectionAfter(h)
 	x.w.WriteHeader(f.status)
 	x.headSent, x.record.status = true, f.status
 	if x.r.Method == http.MethodHead {
@@ -104,7 +102,7 @@ func (x *exchange) writeFailure(f *failure) {
 // unreadBody says whether something of the request's body may still be coming.
 // The connection is not used again then: what comes is not a request.
 func (x *exchange) unreadBody() bool {
-	return x.r.ContentLength != 0 && x.record.bodyRead == 0
+	return x.r.ContentLength != 0 && x.record.bodyRead == 0 && (x.upload == nil || x.upload.unfinished())
 }
 
 // errorBody shapes a failure as the provider of a wire format would: clients

@@ -217,6 +217,53 @@ func TestBodiesTogetherStayWithinTheBudget(t *testing.T) {
 	}
 }
 
+// A body with another model in it is held beside the one that came.
+func TestACopyOfABodyIsWithinTheBudgetToo(t *testing.T) {
+	arrived, hold := make(chan struct{}), make(chan struct{})
+	up := newWireUpstream(t, func(c net.Conn, r *sent) bool {
+		arrived <- struct{}{}
+		<-hold
+		say(c, "HTTP/1.1 503 X\r\nContent-Length: 0\r\n\r\n")
+		return true
+	})
+	const budget = 100_000
+	g := newGateway(t, up.url, func(s *setup) {
+		s.options.BodyBudget = budget
+		s.config.Files[0].Rules[0].Action.Model = "other"
+		s.config.Files[0].Rules[0].Action.Retry = &rules.Retry{On: rules.RetryWhen(0, 503), Attempts: 2}
+	})
+	body := func(bytes int) string { return `{"model":"m","input":"` + strings.Repeat("a", bytes) + `"}` }
+	for _, size := range []int{40_000, 60_000} {
+		fits := 2*size < budget
+		answered := make(chan *http.Response, 1)
+		go func() {
+			response, _, _ := g.do(g.post("/v1/responses", body(size)))
+			answered <- response
+		}()
+		if fits {
+			waitFor(t, arrived)
+			first := g.proxy.budget.used.Load()
+			if first < 2*int64(size) {
+				t.Errorf("%d bytes are reserved for two of %d", first, size)
+			}
+			hold <- struct{}{}
+			waitFor(t, arrived)
+			if second := g.proxy.budget.used.Load(); second != first {
+				t.Errorf("%d bytes are reserved for the second attempt, %d were for the first", second, first)
+			}
+			hold <- struct{}{}
+		}
+		response := waitFor(t, answered)
+		if response.StatusCode != 503 || (response.Header.Get("X-Llmgw-Error") == codeOverBudget) == fits {
+			t.Errorf("%d bytes: %d %v", size, response.StatusCode, response.Header)
+		}
+	}
+	g.noneInFlight()
+	if used := g.proxy.budget.used.Load(); used != 0 {
+		t.Errorf("%d bytes are still reserved", used)
+	}
+}
+
 func TestWithoutAConfigurationTheProxyIsNotReady(t *testing.T) {
 	keys := newKeyring(t)
 	p, err := New(Options{Source: keys, Issuer: keys.issuers})

@@ -22,12 +22,17 @@ import (
 //
 // It is a state machine over bytes: how they are cut into writes makes no
 // difference, by construction. It holds no event but how one began, and grows
-// with none. It does not decode content encodings, and it alters nothing.
+// with none. Of an encoded body it looks at a decoded copy
+// (observe_encoded.go). It alters nothing.
 type observer struct {
-	format *wireFormat // nil: the bytes say nothing that we can read
-	media  media
-	status int
-	opaque bool // the body is encoded
+	format  *wireFormat // nil: the bytes say nothing that we can read
+	media   media
+	status  int
+	opaque  bool         // the body is encoded
+	json    bool         // the body says that it is JSON
+	toEnd   bool         // and nothing but its own end tells that it is whole: it is looked at whatever the format
+	unread  string       // why the body, encoded as it is, is not read
+	encoded *encodedBody // decodes it; nil: it is not encoded, or not read
 
 	bytes  bool // at least one
 	events bool // at least one whole event
@@ -92,7 +97,7 @@ var wireFormats = [...]*wireFormat{
 
 // newObserver makes an observer for one answer. header is the upstream's.
 func newObserver(wire accounts.Wire, status int, header http.Header) *observer {
-	o := &observer{status: status, media: mediaOf(header), opaque: isEncoded(header)}
+	o := &observer{status: status, media: mediaOf(header), opaque: isEncoded(header), json: isJSONBody(header)}
 	if int(wire) < len(wireFormats) {
 		o.format = wireFormats[wire]
 	}
@@ -100,7 +105,7 @@ func newObserver(wire accounts.Wire, status int, header http.Header) *observer {
 		bedrockHeaders(header, &o.counts)
 	}
 	if o.opaque {
-		o.format = nil
+		o.openEncoded(header)
 	}
 	o.lines.sink = o
 	if o.media == mediaFrames {
@@ -118,6 +123,15 @@ func newObserver(wire accounts.Wire, status int, header http.Header) *observer {
 	return o
 }
 
+// unframed is told of a body whose end is only that of its connection.
+func (o *observer) unframed() { o.toEnd = o.json && !o.opaque && o.media == mediaDocument }
+
+func isJSONBody(header http.Header) bool {
+	kind, _, _ := strings.Cut(header.Get("Content-Type"), ";")
+	kind = strings.ToLower(strings.TrimSpace(kind))
+	return kind == "application/json" || strings.HasSuffix(kind, "+json")
+}
+
 func mediaOf(header http.Header) media {
 	kind, _, _ := strings.Cut(header.Get("Content-Type"), ";")
 	switch kind = strings.TrimSpace(kind); {
@@ -129,17 +143,6 @@ func mediaOf(header http.Header) media {
 	return mediaDocument
 }
 
-// isEncoded says whether the body is anything but itself (RFC 9110, section
-// 8.4).
-func isEncoded(header http.Header) bool {
-	for _, v := range header["Content-Encoding"] {
-		if v = strings.TrimSpace(v); v != "" && !strings.EqualFold(v, "identity") {
-			return true
-		}
-	}
-	return false
-}
-
 // write looks at the next bytes of the body. It keeps none of them.
 func (o *observer) write(b []byte) {
 	if len(b) == 0 {
@@ -147,10 +150,19 @@ func (o *observer) write(b []byte) {
 	}
 	o.bytes = true
 	switch {
-	case o.opaque:
+	case o.encoded != nil:
+		o.encoded.write(b)
+	case !o.opaque:
+		o.look(b)
+	}
+}
+
+// look looks at the next bytes of the body as it is without its coding.
+func (o *observer) look(b []byte) {
+	switch {
 	case o.media == mediaEvents:
 		o.lines.write(b)
-	case o.format == nil:
+	case o.format == nil && !o.toEnd:
 	case o.media == mediaFrames:
 		o.frame.write(b)
 	default:
@@ -161,7 +173,10 @@ func (o *observer) write(b []byte) {
 // end says that the body has ended as it should. A last event that lacks only
 // its empty line is taken as whole.
 func (o *observer) end() {
-	if o.media == mediaEvents && !o.opaque {
+	if o.encoded != nil {
+		o.encoded.end()
+	}
+	if o.media == mediaEvents && (!o.opaque || o.encoded != nil) {
 		o.lines.end()
 	}
 }
@@ -197,6 +212,20 @@ func (o *observer) isStream() bool { return o.media != mediaDocument || o.array 
 // terminal says whether the protocol's last event was seen. Where there is no
 // such event, it is true.
 func (o *observer) terminal() bool { return o.ended || !o.reads() }
+
+// cutShort says, after end, whether the body ended inside of what it is: a JSON
+// document or the coding around it.
+func (o *observer) cutShort() bool {
+	switch {
+	case o.encoded != nil && o.encoded.cut:
+		return true
+	case !o.bytes || !o.json || o.media != mediaDocument || o.whyUnread() != "":
+		return false
+	case o.array != noArray:
+		return o.array != afterArray
+	}
+	return o.doc.unfinished()
+}
 
 // failed says whether the upstream itself sent an error in the stream.
 func (o *observer) failed() bool { return o.broke }

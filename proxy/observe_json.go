@@ -111,6 +111,18 @@ func (r *jsonReader) reset() {
 	r.state, r.depth, r.skim, r.escaped, r.at = wantValue, 0, 0, false, r.root
 }
 
+// unfinished says whether the document has begun and not ended. A number or a
+// word that is the whole document may have.
+func (r *jsonReader) unfinished() bool {
+	switch r.state {
+	case docDone, docBroken:
+		return false
+	case wantValue, inNumber, inLiteral:
+		return r.depth > 0
+	}
+	return true
+}
+
 // breakOff gives the document up: what it has shown does not count.
 func (r *jsonReader) breakOff() { r.state = docBroken }
 

@@ -23,7 +23,10 @@ func (x *exchange) outbound(to *rules.Candidate) (*attempt, *failure) {
 	x.model = model
 	content := x.body.bytes
 	if inBody {
-		content = x.scan.WithModel(content, model)
+		var f *failure
+		if content, f = x.withModel(model); f != nil {
+			return nil, f
+		}
 	}
 	header := outboundHeader(x.r.Header, x.secret)
 	x.trace.inject(header, x.secret)

@@ -102,6 +102,14 @@ func (x *exchange) readPart(b []byte) (int, error) {
 	return n, err
 }
 
+// noReadDeadline takes the read deadline away when the body has been read. Over
+// HTTP/2 there is none.
+func (x *exchange) noReadDeadline() {
+	if !x.h2 {
+		_ = x.rc.SetReadDeadline(time.Time{})
+	}
+}
+
 // endStalled ends what the client of an HTTP/2 stream is waited for too long:
 // the stream when it takes nothing, and the wait for its body when it sends
 // nothing. It must not be called when the exchange may have finished.

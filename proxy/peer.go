@@ -17,8 +17,11 @@ func visitorOf(ctx context.Context) *visitor {
 
 // below gives the socket of a connection, below TLS.
 func below(c net.Conn) net.Conn {
-	if t, ok := c.(interface{ NetConn() net.Conn }); ok {
-		return t.NetConn()
+	for {
+		t, ok := c.(interface{ NetConn() net.Conn })
+		if !ok {
+			return c
+		}
+		c = t.NetConn()
 	}
-	return c
 }

@@ -5,7 +5,8 @@
 //  1. exchange.go      one value for one request; the steps, in order; one end
 //  2. target.go        the request line: methods, sizes, the canonical path
 //  3. authenticate.go  whose key it is, from memory; nothing of the body is read for a stranger
-//  4. body.go          the body, read whole within its limit and the budget, and looked into once
+//  4. body.go          the body, read whole within its limit and the budget, and looked into once;
+//     upload.go, where nothing in it is looked for, lets it pass as it comes
 //  5. decide.go        rules.Decide, and what the caller hears when nothing takes the request
 //  6. attempt.go       one try at an upstream; outbound.go makes its request, transport.go carries it:
 //     wire.go          over HTTP/1.1, http2.go over HTTP/2
@@ -113,6 +114,7 @@ type Proxy struct {
 	flights  flights
 	door     *door
 	budget   budget
+	decoders budget // of the copies of encoded answers that observers look at
 	metrics  *metrics
 	lists    *modelLists
 	bodyLog  *bodyLog // nil: none is kept
@@ -130,12 +132,13 @@ func New(o Options) (*Proxy, error) {
 	}
 	o.fillIn()
 	p := &Proxy{
-		options: o,
-		dial:    dialer(o.Local, o.Reach),
-		budget:  budget{limit: o.BodyBudget},
-		sweep:   make(chan struct{}),
-		swept:   make(chan struct{}),
-		bodyLog: newBodyLog(o.BodyLog, o.Log),
+		options:  o,
+		dial:     dialer(o.Local, o.Reach),
+		budget:   budget{limit: o.BodyBudget},
+		decoders: budget{limit: o.BodyBudget / 4},
+		sweep:    make(chan struct{}),
+		swept:    make(chan struct{}),
+		bodyLog:  newBodyLog(o.BodyLog, o.Log),
 	}
 	p.leaving, p.leave = context.WithCancel(context.Background())
 	p.metrics, p.lists = newMetrics(p), newModelLists(p)

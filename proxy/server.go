@@ -89,9 +89,9 @@ func NewServer(p *Proxy, certificates ...tls.Certificate) *Server {
 func (s *Server) Serve(l net.Listener) error {
 	var err error
 	if s.tls {
-		err = s.http.ServeTLS(l, "", "")
+		err = s.http.ServeTLS(polite{l}, "", "")
 	} else {
-		err = s.http.Serve(l)
+		err = s.http.Serve(polite{l})
 	}
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil

@@ -24,6 +24,10 @@ const headGrace = time.Millisecond
 // passed; it cannot delay, drop or change any of it.
 func (x *exchange) stream(a *answer) *failure {
 	x.observer = newObserver(x.request.Wire, a.status, a.header)
+	x.observer.within(&x.p.decoders)
+	if !a.framed {
+		x.observer.unframed()
+	}
 	x.prepareHead(a)
 	if x.observer.isStream() {
 		x.record.stream = true
@@ -67,6 +71,7 @@ func (x *exchange) prepareHead(a *answer) {
 		h["X-Accel-Buffering"] = []string{"no"} // nginx in front would hold the events back
 	}
 	x.skippedEdits(x.decision.EditResponseHeaders(&x.request, x.try.to, h))
+	x.endConnectionAfter(h)
 	if a.length >= 0 && h["Content-Length"] == nil && bodyAllowed(x.r.Method, a.status) {
 		h["Content-Length"] = []string{strconv.FormatInt(a.length, 10)}
 	}
@@ -192,7 +197,7 @@ func (x *exchange) bodyEnded(a *answer, err error) {
 	case x.observer.failed():
 		x.try.fail(x.target)
 		x.record.end(endUpstreamError, "")
-	case x.observer.terminal(), !bodyAllowed(x.r.Method, a.status):
+	case x.observer.terminal() && !x.observer.cutShort(), !bodyAllowed(x.r.Method, a.status):
 		x.record.end(endComplete, "")
 	case !a.framed:
 		// The end of the connection is all that marks the end of this body, and
@@ -228,9 +233,9 @@ func (x *exchange) passTrailers(a *answer) {
 // bound passed, or the upstream's connection broke.
 func (x *exchange) bodyBroke(err error) {
 	reason := endedBy(x.try.ctx)
-	if reason == endClientGone {
-		x.broken = true
-		x.record.end(reason, "")
+	switch reason {
+	case endClientGone, endClientStalled, endRejected:
+		x.clientBroke(x.clientGone())
 		return
 	}
 	if reason == "" {
@@ -242,6 +247,18 @@ func (x *exchange) bodyBroke(err error) {
 		x.try.fail(x.target)
 	}
 	x.breakStream(reason, err)
+}
+
+// clientBroke ends an answer that its own client has made impossible: it left,
+// or its upload broke off while the upstream already answered.
+func (x *exchange) clientBroke(f *failure) {
+	x.broken = true
+	if f.end == endClientGone {
+		x.record.end(f.end, "")
+		return
+	}
+	x.record.end(f.reason(), f.code)
+	_ = x.rc.Flush() // what has come is the client's; the cut follows
 }
 
 // breakStream makes a broken stream look broken: the protocol's own error

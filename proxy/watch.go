@@ -12,14 +12,15 @@ import (
 // costs it two stores: the timer is not moved, but looks, when it fires,
 // whether there was anything since, and goes on for what is left.
 type watch struct {
-	timer    *time.Timer
-	cancel   context.CancelCauseFunc
-	stream   bool // a stream was asked for
-	timeouts accounts.Timeouts
-	began    time.Time
-	phase    atomic.Int32
-	heard    atomic.Int64 // nanoseconds after began: from when the phase's bound counts
-	writing  atomic.Bool  // the client, not the upstream, is being waited for
+	timer     *time.Timer
+	cancel    context.CancelCauseFunc
+	stream    bool // a stream was asked for
+	timeouts  accounts.Timeouts
+	began     time.Time
+	phase     atomic.Int32
+	heard     atomic.Int64 // nanoseconds after began: from when the phase's bound counts
+	writing   atomic.Bool  // the client, not the upstream, is being waited for: to take more of the answer
+	receiving atomic.Bool  // or to send more of its body
 }
 
 // The phases of an attempt, each with a bound of its own.
@@ -53,6 +54,10 @@ func (w *watch) hear() {
 		w.heard.Store(int64(time.Since(w.began)))
 	}
 }
+
+// took notes that the upstream has taken what the client had sent of its body
+// so far, and wants more: until then it had nothing to answer.
+func (w *watch) took() { w.heard.Store(int64(time.Since(w.began))) }
 
 // stop ends the watch. A timer that fires all the same finds the exchange over.
 func (w *watch) stop() {
@@ -99,7 +104,7 @@ func (w *watch) fire() {
 		w.cancel(&endCause{endTotalTimeout})
 		return
 	}
-	if w.writing.Load() {
+	if w.writing.Load() || w.receiving.Load() {
 		w.heard.Store(int64(now))
 	}
 	bound, reason := w.bound()

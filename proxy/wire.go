@@ -83,7 +83,7 @@ type call struct {
 	box  *inbox    // what was read and not taken yet; nil where there is none
 	ctx  context.Context
 	stop func() bool // takes back that the end of ctx cuts the connection
-	up   *upload     // what is still being written; nil where there is nothing
+	up   *sending     // what is still being written; nil where there is nothing
 
 	sent   int  // bytes of the request written at once
 	headed int  // bytes of heads read

@@ -29,7 +29,7 @@ func BenchmarkCarrier(b *testing.B) {
 		}
 	})
 	body := strings.Repeat("x", 1000)
-	own := newTransport(&accounts.Upstream{}, nil)
+	own := newTransport(&accounts.Upstream{}, anywhere)
 	b.Cleanup(own.closeIdle)
 	h := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 100}
 	b.Cleanup(h.CloseIdleConnections)

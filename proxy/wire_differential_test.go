@@ -325,7 +325,7 @@ func passed(h http.Header) map[string][]string {
 // well and many broken, over real sockets to both.
 func TestAnAnswerIsTakenAsHTTPTransportTakesIt(t *testing.T) {
 	p := newPlayer(t)
-	own := newTransport(&accounts.Upstream{}, nil)
+	own := newTransport(&accounts.Upstream{}, anywhere)
 	own.closeIdle() // each script ends its connection
 	h := &http.Transport{DisableCompression: true, DisableKeepAlives: true, MaxResponseHeaderBytes: maxAnswerHeaderBytes}
 	defer h.CloseIdleConnections()

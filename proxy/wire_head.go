@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/textproto"
@@ -21,8 +22,8 @@ var (
 	errTwoFramings    = errors.New("malformed answer: both Content-Length and Transfer-Encoding")
 	errStatus         = errors.New("an answer with a status below 200")
 	errInformational  = errors.New("too many 1xx answers")
-	errClosedUnasked  = errors.New("the connection ended before an answer came")
-	errHeadBrokenOff  = errors.New("the connection ended in the answer's head")
+	errClosedUnasked  = fmt.Errorf("the connection ended before an answer came: %w", io.EOF)
+	errHeadBrokenOff  = fmt.Errorf("the connection ended in the answer's head: %w", io.ErrUnexpectedEOF)
 	errTooManyTrailer = errors.New("malformed answer: its trailers are too large")
 )
 

@@ -17,7 +17,11 @@ import (
 	"time"
 
 	"github.com/llmgw/llmgw/accounts"
+	"github.com/llmgw/llmgw/rules"
 )
+
+// anywhere dials whatever a test wants to talk to.
+var anywhere = dialer(nil, rules.Everywhere)
 
 // newTestTransport is a transport that ends with the test.
 func newTestTransport(t testing.TB, change ...func(*accounts.Upstream)) *transport {
@@ -26,7 +30,7 @@ func newTestTransport(t testing.TB, change ...func(*accounts.Upstream)) *transpo
 	for _, c := range change {
 		c(u)
 	}
-	own := newTransport(u, nil)
+	own := newTransport(u, anywhere)
 	t.Cleanup(own.closeIdle)
 	return own
 }

@@ -20,11 +20,11 @@ const (
 
 var errShortStream = errors.New("it ended before its announced length")
 
-// upload is the part of a request that is written while the answer is waited
+// sending is the part of a request that is written while the answer is waited
 // for: an upstream may answer, and refuse, before it has read the whole. It
 // ends with the connection, and its goroutine with it; only a stream that it
 // reads from may hold it, until whoever owns that ends the read.
-type upload struct {
+type sending struct {
 	done   chan struct{}
 	failed bool                  // valid when done: not all of it was written
 	broken atomic.Pointer[error] // why the stream could not be read on
@@ -43,7 +43,7 @@ func (k *call) send(a *attempt) error {
 	if len(rest) == 0 && (a.stream == nil || a.length == 0) {
 		return nil
 	}
-	k.up = &upload{done: make(chan struct{}), stream: a.stream != nil}
+	k.up = &sending{done: make(chan struct{}), stream: a.stream != nil}
 	if a.stream != nil {
 		go k.up.passOn(k.conn, a.stream, a.length)
 		return nil
@@ -53,7 +53,7 @@ func (k *call) send(a *attempt) error {
 	return nil
 }
 
-func (u *upload) write(c *wireConn, rest []byte, lent *atomic.Int32) {
+func (u *sending) write(c *wireConn, rest []byte, lent *atomic.Int32) {
 	_, err := c.Write(rest)
 	u.failed = err != nil
 	lent.Add(-1)
@@ -62,7 +62,7 @@ func (u *upload) write(c *wireConn, rest []byte, lent *atomic.Int32) {
 
 // passOn passes a stream on as it comes. One that breaks cuts the connection,
 // so that the upstream cannot take what it got for the whole.
-func (u *upload) passOn(c *wireConn, stream io.Reader, length int64) {
+func (u *sending) passOn(c *wireConn, stream io.Reader, length int64) {
 	defer close(u.done)
 	buf := relayPool.Get().(*[relayBytes]byte)
 	defer relayPool.Put(buf)
@@ -78,13 +78,13 @@ func (u *upload) passOn(c *wireConn, stream io.Reader, length int64) {
 }
 
 // breaks notes why the stream could not be read to its end.
-func (u *upload) breaks(err error) error {
+func (u *sending) breaks(err error) error {
 	err = fmt.Errorf("reading the request's body: %w", err)
 	u.broken.Store(&err)
 	return err
 }
 
-func (u *upload) toLength(c io.Writer, stream io.Reader, left int64, buf []byte) error {
+func (u *sending) toLength(c io.Writer, stream io.Reader, left int64, buf []byte) error {
 	for left > 0 {
 		n, err := stream.Read(buf[:min(int64(len(buf)), left)])
 		left -= int64(n)
@@ -104,7 +104,7 @@ func (u *upload) toLength(c io.Writer, stream io.Reader, left int64, buf []byte)
 // chunkRoom is what stands before the data of a chunk that fits a relay buffer.
 const chunkRoom = len("2000\r\n")
 
-func (u *upload) inChunks(c io.Writer, stream io.Reader, buf []byte) error {
+func (u *sending) inChunks(c io.Writer, stream io.Reader, buf []byte) error {
 	for {
 		n, err := stream.Read(buf[chunkRoom : len(buf)-len("\r\n")])
 		if n > 0 {

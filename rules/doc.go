@@ -103,7 +103,9 @@
 // knows. A network is written without bits beyond its size. body_bytes is the
 // length of the body as it came; sizes are whole numbers of bytes, or of KB, MB,
 // GB (thousands) or KiB, MiB, GiB; bounds are exclusive; a body whose length
-// nobody knows has no size.
+// nobody knows has no size, and no bounds take it. That is one in chunks
+// (Transfer-Encoding: chunked) which passes without being read: neither JSON nor
+// of a wire format, or a file's. See PathRead.ReadsWhole.
 //
 // Not. None of the block's matchers may hold: {model: [a], key: [b]} leaves out
 // both the model and the key. Every header, parameter and tag is a matcher of its

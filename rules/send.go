@@ -22,10 +22,42 @@ func KnownMethod(method string) bool {
 // them counts is not for the gateway to guess.
 var ErrTwoContentTypes = errors.New("the request has more than one Content-Type")
 
-// ReadBody looks for model and stream in a whole body: in a form, or in JSON
-// where the wire format of the path says so or, on a path that no format
-// claims, the content type. contentTypes are the values of that header. The
-// error is ErrTwoContentTypes, ErrTwoModels or a *DuplicateKeyError; see RefuseBody.
+// ReadsWhole says whether a body is read whole before any rule is asked: those
+// of every wire format but files, and JSON wherever it is sent. Any other passes
+// to the upstream as it comes; what it holds is looked at by nobody. contentTypes
+// are the values of that header; where there are two, the request is refused for
+// that, and nothing of its body is passed on.
+func (p PathRead) ReadsWhole(contentTypes []string) bool {
+	if p.Wire != accounts.WireNone && p.Wire != accounts.WireOpenAIFiles || len(contentTypes) > 1 {
+		return true
+	}
+	return isJSONType(mediaType(contentTypes))
+}
+
+// SizeOf gives the size that body_bytes compares: length, or -1, which is no
+// size at all, for a body in chunks that is not read whole.
+func (p PathRead) SizeOf(contentTypes []string, chunked bool, length int64) int64 {
+	if chunked && !p.ReadsWhole(contentTypes) {
+		return -1
+	}
+	return length
+}
+
+// mediaType is a content type without its parameters, in lower case.
+func mediaType(contentTypes []string) string {
+	kind, _, _ := strings.Cut(strings.Join(contentTypes, ""), ";")
+	return strings.ToLower(strings.TrimSpace(kind))
+}
+
+func isJSONType(kind string) bool {
+	return kind == "application/json" || strings.HasSuffix(kind, "+json")
+}
+
+// ReadBody looks for model and stream in a whole body: in the form or JSON of a
+// wire format that has them there or, on a path that no format claims, in what
+// the content type says is JSON. contentTypes are the values of that header. The
+// error is ErrTwoContentTypes, ErrTwoModels or a *DuplicateKeyError; see
+// RefuseBody.
 func (p PathRead) ReadBody(contentTypes []string, body []byte) (Body, error) {
 	switch {
 	case p.twice:
@@ -36,12 +68,10 @@ func (p PathRead) ReadBody(contentTypes []string, body []byte) (Body, error) {
 	if len(contentTypes) > 1 {
 		return Body{}, ErrTwoContentTypes
 	}
-	written := strings.Join(contentTypes, "")
-	kind, _, _ := strings.Cut(written, ";")
-	switch kind = strings.ToLower(strings.TrimSpace(kind)); {
-	case kind == "multipart/form-data":
-		return ScanMultipart(written, body)
-	case ReadsBody(p.Wire), p.Wire == accounts.WireNone && (kind == "application/json" || strings.HasSuffix(kind, "+json")):
+	switch kind := mediaType(contentTypes); {
+	case ReadsBody(p.Wire) && kind == "multipart/form-data":
+		return ScanMultipart(contentTypes[0], body)
+	case ReadsBody(p.Wire), p.Wire == accounts.WireNone && isJSONType(kind):
 		return ScanBody(body)
 	}
 	return Body{}, nil

@@ -74,6 +74,8 @@ func TestReadBodyLooksWhereTheWireFormatOrTheTypeSaysSo(t *testing.T) {
 		"an unknown path with something else":     {"/own", []string{"text/plain"}, json, "", nil},
 		"an unknown path without a type":          {"/own", nil, json, "", nil},
 		"a form":                                  {"/v1/audio/transcriptions", []string{"multipart/form-data; boundary=b"}, form, "m", nil},
+		"a form on an unknown path":               {"/own", []string{"multipart/form-data; boundary=b"}, form, "", nil},
+		"a form that brings a file":               {"/v1/files", []string{"multipart/form-data; boundary=b"}, form, "", nil},
 		"no body":                                 {"/v1/messages", []string{"a/b", "c/d"}, "", "", nil},
 		"two types":                               {"/v1/messages", []string{"a/b", "c/d"}, json, "", rules.ErrTwoContentTypes},
 	} {
@@ -87,6 +89,49 @@ func TestReadBodyLooksWhereTheWireFormatOrTheTypeSaysSo(t *testing.T) {
 	var twice *rules.DuplicateKeyError
 	if _, err := rules.ReadPath("/v1/messages").ReadBody(nil, []byte(`{"model":"a","model":"b"}`)); !errors.As(err, &twice) || twice.Key != "model" {
 		t.Errorf("error is %v", err)
+	}
+}
+
+// Whoever looks into a body must have it whole: what ReadBody finds something
+// in is what ReadsWhole names.
+func TestWhichBodiesAreReadWhole(t *testing.T) {
+	for name, c := range map[string]struct {
+		path  string
+		types []string
+		whole bool
+	}{
+		"JSON of a wire format":              {"/v1/chat/completions", []string{"application/json"}, true},
+		"another type on such a path":        {"/v1/messages", []string{"application/octet-stream"}, true},
+		"no type on such a path":             {"/v1/responses", nil, true},
+		"a model in the path":                {"/v1beta/models/g:generateContent", nil, true},
+		"Bedrock":                            {"/model/m/invoke", []string{"application/octet-stream"}, true},
+		"batches":                            {"/v1/batches", []string{"application/json"}, true},
+		"a form of images":                   {"/v1/images/edits", []string{"multipart/form-data; boundary=b"}, true},
+		"a form of audio":                    {"/v1/audio/translations", []string{"multipart/form-data; boundary=b"}, true},
+		"a file":                             {"/v1/files", []string{"multipart/form-data; boundary=b"}, false},
+		"a part of a file":                   {"/v1/files/f/parts", []string{"application/octet-stream"}, false},
+		"JSON about a file":                  {"/v1/files/f", []string{"application/json"}, true},
+		"JSON on an unknown path":            {"/own", []string{"Application/JSON; charset=utf-8"}, true},
+		"a kind of JSON":                     {"/own", []string{"application/x+json"}, true},
+		"a form on an unknown path":          {"/own", []string{"multipart/form-data; boundary=b"}, false},
+		"bytes":                              {"/own", []string{"application/octet-stream"}, false},
+		"lines of JSON":                      {"/own", []string{"application/jsonl"}, false},
+		"no type":                            {"/own", nil, false},
+		"two types, for which it is refused": {"/own", []string{"text/plain", "application/json"}, true},
+		"two types of a file, which is as refused": {"/v1/files", []string{"a/b", "c/d"}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			read := rules.ReadPath(c.path)
+			if got := read.ReadsWhole(c.types); got != c.whole {
+				t.Errorf("got %t", got)
+			}
+			if got := read.SizeOf(c.types, false, 7); got != 7 {
+				t.Errorf("with a length: size %d", got)
+			}
+			if got := read.SizeOf(c.types, true, 7); got == 7 != c.whole || got != 7 && got != -1 {
+				t.Errorf("in chunks: size %d", got)
+			}
+		})
 	}
 }
 

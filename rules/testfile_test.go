@@ -117,6 +117,8 @@ func TestTheRequestsOfTests(t *testing.T) {
 				Header: map[string][]string{"Content-Type": {"multipart/form-data; boundary=b"}}}},
 		{"a body of another type is not looked into", `{path: /a, headers: {content-type: text/plain}, body: {model: c}}`,
 			rules.Request{ID: id, Method: "POST", Path: "/a", BodyBytes: 13, Header: map[string][]string{"Content-Type": {"text/plain"}}}},
+		{"in chunks it has no size then", `{path: /a, headers: {content-type: text/plain, transfer-encoding: chunked}, body: abc}`,
+			rules.Request{ID: id, Method: "POST", Path: "/a", BodyBytes: -1, Header: map[string][]string{"Content-Type": {"text/plain"}, "Transfer-Encoding": {"chunked"}}}},
 		{"a model and the body's may be the same", "{path: /v1/messages, model: c, stream: true, body: {model: c}}",
 			rules.Request{ID: id, Method: "POST", Path: "/v1/messages", Wire: accounts.WireAnthropicMessages, Model: "c", HasModel: true, Stream: true, BodyBytes: 13}},
 		{"a size stands for a body", "{path: /a, model: c, body_bytes: 5}", rules.Request{ID: id, Method: "POST", Path: "/a", Model: "c", HasModel: true, BodyBytes: 5}},

@@ -181,11 +181,11 @@ func (r *requestReader) lookInto(read PathRead, content *yaml.Node, path string)
 	if size := r.at["body_bytes"]; size != nil {
 		r.refuse(at(size), join(path, "body_bytes"), "leave it out", "the body is written out, so its size is known")
 	}
-	r.q.BodyBytes = int64(len(r.body))
 	types := r.q.Header["Content-Type"]
 	if types == nil {
 		types = []string{"application/json"}
 	}
+	r.q.BodyBytes = read.SizeOf(types, r.q.Header["Transfer-Encoding"] != nil, int64(len(r.body)))
 	found, err := read.ReadBody(types, []byte(r.body))
 	if err != nil {
 		r.refuse(at(content), join(path, "body"), "the gateway answers it with a 400 before any rule is asked", "%v", err)
