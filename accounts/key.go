@@ -34,13 +34,21 @@ var ErrMalformedKey = errors.New("API key is malformed (checksum does not match)
 
 // Key is a gateway key as it is stored and shown: never the secret itself.
 type Key struct {
-	ID        string
-	Name      string
-	Tags      map[string]string
-	CreatedAt time.Time
-	ExpiresAt time.Time // zero: never
-	RevokedAt time.Time // zero: in force
-	Secrets   []KeySecret
+	ID          string
+	Name        string
+	UserID      string // the owner; empty: nobody's, as keys of the first start are
+	Tags        map[string]string
+	Models      []string // globs as in rules, ! excludes: the models that the key may ask for; empty: all
+	Limits      []Limit
+	Disabled    bool
+	CreatedAt   time.Time
+	ExpiresAt   time.Time // zero: never
+	RevokedAt   time.Time // zero: in force
+	KeepStreams bool      // of a revoked key: streams under way were left to end
+	Secrets     []KeySecret
+
+	LastUsedAt time.Time // zero: never. Read only, to a minute: uses are no changes
+	Seq        int64     // of the change that made the key what it is. Read only
 }
 
 // KeySecret is one secret of a key. A key has one, or two while a rotation
@@ -67,9 +75,11 @@ const (
 	KeyActive KeyState = iota
 	KeyRevoked
 	KeyExpired
+	KeyDisabled
+	OwnerDisabled
 )
 
-var keyStateNames = [...]string{"active", "revoked", "expired"}
+var keyStateNames = [...]string{"active", "revoked", "expired", "disabled", "user disabled"}
 
 func (s KeyState) String() string { return keyStateNames[s] }
 
@@ -80,6 +90,8 @@ func (k *Key) State(now time.Time) KeyState {
 		return KeyRevoked
 	case !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt):
 		return KeyExpired
+	case k.Disabled:
+		return KeyDisabled
 	}
 	return KeyActive
 }
@@ -90,15 +102,28 @@ type Identity struct {
 	KeyID     string
 	KeyName   string
 	Tags      map[string]string
+	Models    []string // that the key may ask for; see Key.Models
+	Limits    []Limit
+	Disabled  bool
 	ExpiresAt time.Time // of the key or of this secret, whichever is first; zero: never
 	RevokedAt time.Time
-	Seq       int64 // the store's change number at which this was read
+
+	UserID       string // empty: the key is nobody's, and what follows is zero
+	UserName     string
+	UserTags     map[string]string
+	UserDisabled bool
+
+	KeepStreams bool  // see Key.KeepStreams
+	Seq         int64 // the store's change number at which this was read
 }
 
 // State tells whether the identity is in force at now.
 func (i *Identity) State(now time.Time) KeyState {
-	k := Key{ExpiresAt: i.ExpiresAt, RevokedAt: i.RevokedAt}
-	return k.State(now)
+	k := Key{ExpiresAt: i.ExpiresAt, RevokedAt: i.RevokedAt, Disabled: i.Disabled}
+	if state := k.State(now); state != KeyActive || !i.UserDisabled {
+		return state
+	}
+	return OwnerDisabled
 }
 
 // Issuer makes gateway keys and tells those of this installation from any

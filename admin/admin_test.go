@@ -50,6 +50,7 @@ type onStore struct {
 	broken  error
 	unknown int64 // a revision from before there was a history
 	dropped int64 // a revision whose rules are not kept any more
+	people  people
 }
 
 func (s *onStore) Change(ctx context.Context, meta accounts.Meta, f func(admin.State) error) (accounts.Change, error) {
@@ -70,7 +71,10 @@ func (s *onStore) Load(ctx context.Context) (rules.Config, error) {
 	if s.broken != nil {
 		return rules.Config{}, s.broken
 	}
-	return s.Store.Load(ctx)
+	config, err := s.Store.Load(ctx)
+	config.Bindings = append(config.Bindings, s.people.bindings...)
+	s.people.disable(config.Upstreams)
+	return config, err
 }
 
 func (s *onStore) Revision(ctx context.Context, number int64) (rules.Revision, error) {

@@ -38,6 +38,8 @@ type HistoryStore interface {
 type KeyStore interface {
 	Keys(ctx context.Context) ([]accounts.Key, error)
 	Key(ctx context.Context, name string) (accounts.Key, error)
+	// Identify gives who calls with the key of a hash, its owner included.
+	Identify(ctx context.Context, hash accounts.KeyHash) (*accounts.Identity, error)
 }
 
 // State is the truth within one change.

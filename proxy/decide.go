@@ -24,7 +24,7 @@ func (x *exchange) decide() *failure {
 	}
 	d.Keep(func(c *rules.Candidate) bool { return x.snap.target(c).problem == nil })
 	if len(d.Candidates) == 0 {
-		return noCredential(d.Rule.Name, x.target.name).because(x.target.problem)
+		return noCredential(d.RuleName(), x.target.name).because(x.target.problem)
 	}
 	return nil
 }

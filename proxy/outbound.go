@@ -18,7 +18,7 @@ func (x *exchange) outbound(to *rules.Candidate) (*attempt, *failure) {
 	d, t := &x.decision, x.target
 	destination, model, inBody, err := d.Destination(&x.request, to, x.read)
 	if err != nil {
-		return nil, badRewrite(d.Rule.Name, err)
+		return nil, badRewrite(d.RuleName(), err)
 	}
 	x.model = model
 	content := x.body.bytes
@@ -157,7 +157,7 @@ func (x *exchange) sign(a *attempt) *failure {
 		return nil
 	}
 	if err := signAWS(context.WithoutCancel(x.ctx), a, t.secret); err != nil {
-		return noCredential(x.decision.Rule.Name, t.name).because(err)
+		return noCredential(x.decision.RuleName(), t.name).because(err)
 	}
 	return nil
 }

@@ -38,6 +38,29 @@ func (g *glob) takes(text string) bool {
 	return true
 }
 
+// globTakes is glob.takes for a pattern that nobody made ready: one that came
+// with the caller.
+func globTakes(pattern, text string) bool {
+	part, rest, star := strings.Cut(pattern, "*")
+	if !star {
+		return pattern == text
+	}
+	if !strings.HasPrefix(text, part) {
+		return false
+	}
+	text = text[len(part):]
+	for {
+		if part, rest, star = strings.Cut(rest, "*"); !star {
+			return strings.HasSuffix(text, part)
+		}
+		_, behind, found := strings.Cut(text, part)
+		if !found {
+			return false
+		}
+		text = behind
+	}
+}
+
 // literal is what a pattern begins with, and whether that is all of it.
 func literal(pattern string) (prefix string, whole bool) {
 	before, _, star := strings.Cut(pattern, "*")
