@@ -46,9 +46,14 @@ test: $(TOOLS)/gotestsum ## every test, with the race detector; installs what th
 	@GO='$(GO)' GOTESTSUM='$(TOOLS)/gotestsum' sh tools/test.sh $(TESTFLAGS) ./...
 
 .PHONY: e2e
-e2e: build ## the program as its user sees it: scripts, then curl against ./llmgw
+e2e: build ## the program as its user sees it: scripts, curl, and the npm and Python clients
 	$(GO) test -count=1 -run 'Script' ./cmd/llmgw
 	sh tools/e2e.sh ./llmgw
+	sh tools/clients.sh ./llmgw
+
+.PHONY: e2e-agents
+e2e-agents: build ## Claude Code and Codex through `llmgw run` (fetches 640 MB, once)
+	sh tools/agents.sh ./llmgw
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (10s)

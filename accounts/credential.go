@@ -22,9 +22,20 @@ type Credential struct {
 	CreatedAt time.Time
 }
 
-// SealContext is what a credential's sealed bytes are bound to: moved to
-// another upstream or host, they do not open.
-func (u *Upstream) SealContext() string { return "credential\x00" + u.ID + "\x00" + u.Host() }
+// SealContext is what a credential's sealed bytes are bound to: moved to another
+// upstream, or to another scheme, host or port of this one, they do not open. An
+// upstream whose URL changes in one of these needs its credential set anew. What
+// a reference leads to stands outside and is bound to nothing.
+func (u *Upstream) SealContext() string {
+	scheme, _, _ := strings.Cut(u.URL, ":")
+	return "credential\x00" + u.ID + "\x00" + strings.ToLower(scheme) + "://" + u.Host()
+}
+
+// schemelessContext is what credentials were bound to before the scheme was a
+// part of it. Those that are stored so go on opening; new ones are not made.
+func (u *Upstream) schemelessContext() string {
+	return "credential\x00" + u.ID + "\x00" + u.Host()
+}
 
 // References reads secrets that stand somewhere else, by the scheme before the
 // first colon of a reference. A vault joins by adding its scheme.
@@ -77,6 +88,9 @@ func (v Vault) Read(ctx context.Context, u *Upstream, c *Credential) (Secret, er
 		return v.References.Read(ctx, c.Reference)
 	}
 	text, err := v.Key.Open(u.SealContext(), c.Sealed)
+	if errors.Is(err, ErrUnreadable) {
+		text, err = v.Key.Open(u.schemelessContext(), c.Sealed)
+	}
 	if err != nil {
 		return Secret{}, fmt.Errorf("opening credential %q of upstream %q: %w", c.Name, u.Name, err)
 	}

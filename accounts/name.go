@@ -1,5 +1,7 @@
 package accounts
 
+import "strings"
+
 // NamePattern is the form of every name that an operator chooses: of rules,
 // sets, upstreams, credentials and keys.
 const NamePattern = "[a-z0-9][a-z0-9._-]{0,62}"
@@ -17,4 +19,12 @@ func ValidName(name string) bool {
 		}
 	}
 	return true
+}
+
+// ValidLoanName says whether name is that of a key which commands make for the
+// programs they start: what made it, @, and the machine: run@laptop. No operator
+// can choose such a name, so it is never somebody else's.
+func ValidLoanName(name string) bool {
+	maker, machine, ok := strings.Cut(name, "@")
+	return ok && len(name) <= 63 && ValidName(maker) && ValidName(machine)
 }

@@ -63,6 +63,8 @@ func TestASealedCredentialOpensOnlyForItsUpstreamAtItsHost(t *testing.T) {
 		{"another host", "up_1", "https://evil.example/v1", false},
 		{"another port", "up_1", "https://api.example:8443/v1", false},
 		{"without TLS", "up_1", "http://api.example/v1", false},
+		{"without TLS at the same port", "up_1", "http://api.example:443/v1", false},
+		{"a scheme in capitals", "up_1", "HTTPS://api.example", true},
 		{"a host that begins with it", "up_1", "https://api.example.evil.example", false},
 	} {
 		u := accounts.Upstream{ID: there.id, Name: "u", URL: there.url}
@@ -73,5 +75,38 @@ func TestASealedCredentialOpensOnlyForItsUpstreamAtItsHost(t *testing.T) {
 		if !there.opens && (!errors.Is(err, accounts.ErrUnreadable) || strings.Contains(err.Error(), "canary")) {
 			t.Errorf("%s: error is %v", there.name, err)
 		}
+	}
+}
+
+func TestWhatWasSealedBeforeTheSchemeCountedStillOpens(t *testing.T) {
+	v := accounts.Vault{Key: secretKey(t, 1)}
+	// As the first version bound it: upstream, host and port.
+	sealed, err := v.Key.Seal("credential\x00up_1\x00api.example:443", []byte("canary-4f1d9-secret"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := accounts.Credential{ID: "cred_1", Name: "default", Sealed: sealed}
+	home := accounts.Upstream{ID: "up_1", Name: "u", URL: "https://api.example/v1"}
+	if secret, err := v.Read(t.Context(), &home, &c); err != nil || secret.Reveal() != "canary-4f1d9-secret" {
+		t.Errorf("at home: %v", err)
+	}
+	for _, url := range []string{"https://evil.example", "https://api.example:8443"} {
+		u := accounts.Upstream{ID: "up_1", Name: "u", URL: url}
+		if _, err := v.Read(t.Context(), &u, &c); !errors.Is(err, accounts.ErrUnreadable) {
+			t.Errorf("at %s: %v", url, err)
+		}
+	}
+	// Sealed anew it is bound to the scheme, too.
+	if err := v.Seal(&home, &c, accounts.NewSecret("canary-4f1d9-secret")); err != nil {
+		t.Fatal(err)
+	}
+	plain := accounts.Upstream{ID: "up_1", Name: "u", URL: "http://api.example:443"}
+	if _, err := v.Read(t.Context(), &plain, &c); !errors.Is(err, accounts.ErrUnreadable) {
+		t.Errorf("without TLS: %v", err)
+	}
+	other := accounts.Vault{Key: secretKey(t, 2)}
+	var wrong *accounts.WrongKeyError
+	if _, err := other.Read(t.Context(), &home, &c); !errors.As(err, &wrong) {
+		t.Errorf("another key: %v", err)
 	}
 }

@@ -38,6 +38,7 @@ type gateway struct {
 	log    *lockedBuffer
 	env    map[string]string // what env: references lead to
 	ready  error
+	reach  rules.Reach
 
 	secretKey *accounts.SecretKey
 }
@@ -188,7 +189,7 @@ func (g *gateway) serve(t testing.TB, client *http.Client) {
 		}},
 		Status:   func(context.Context) api.Status { return api.Status{Version: "0.1.0-test", Node: "a1", InFlight: 3} },
 		Ready:    func() error { return g.ready },
-		Gatherer: registry, Client: client, Log: zerolog.New(g.log), Now: g.clock.Now,
+		Gatherer: registry, Client: client, Reach: g.reach, Log: zerolog.New(g.log), Now: g.clock.Now,
 	})
 	if err != nil {
 		t.Fatal(err)

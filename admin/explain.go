@@ -30,7 +30,7 @@ func (s *Server) explain(ctx context.Context, in *body[api.ExplainRequest]) (api
 		refuseIn(&answer, *q.refused)
 	case q.AsksForModels():
 		answer.Outcome, answer.Status = outcomeRespond, http.StatusOK
-		answer.Message = "the gateway lists its models itself; no rule is asked"
+		answer.Message = "the gateway itself answers which models there are; no rule is asked"
 	default:
 		e := explainer{server: s, set: set, question: q, answer: &answer}
 		e.explain(ctx)
@@ -86,6 +86,7 @@ func (e *explainer) explain(ctx context.Context) {
 	if d.Rule != nil {
 		e.answer.Rule = d.Rule.Name
 	}
+	e.answer.BodyLog = d.LogBody
 	for _, limit := range d.Limits {
 		e.answer.Limits = append(e.answer.Limits, limit.String())
 	}

@@ -265,9 +265,11 @@ func TestWhatTheGatewayAnswersByItself(t *testing.T) {
 	if page.Status != 200 || page.Message != "hello" || page.Response.Set["X-A"] != "b" {
 		t.Errorf("explanation is %+v", page)
 	}
-	models := g.explain(t, api.ExplainRequest{Path: "/v1/models", Method: "get"})
-	if models.Outcome != "respond" || models.Status != 200 || len(models.Rules) != 0 {
-		t.Errorf("explanation is %+v", models)
+	for _, path := range []string{"/v1/models", "/v1/models/gpt-5", "/v1beta/models", "/v1beta/models/gemini-1"} {
+		models := g.explain(t, api.ExplainRequest{Path: path, Method: "get"})
+		if models.Outcome != "respond" || models.Status != 200 || len(models.Rules) != 0 || models.Message != "the gateway itself answers which models there are; no rule is asked" {
+			t.Errorf("%s: explanation is %+v", path, models)
+		}
 	}
 }
 

@@ -140,10 +140,23 @@ func (s *Server) viewKey(key *accounts.Key) api.Key {
 		ID: key.ID, Name: key.Name, Tags: key.Tags, State: key.State(s.now()).String(),
 		CreatedAt: key.CreatedAt, ExpiresAt: moment(key.ExpiresAt), RevokedAt: moment(key.RevokedAt),
 	}
-	if n := len(key.Secrets); n > 0 {
-		view.Last4 = key.Secrets[n-1].Last4
-	}
+	view.Last4 = last4(key.Secrets)
 	return view
+}
+
+// last4 is of the newest secret that lasts as long as its key, by which people
+// know a key; those that end by themselves come after it.
+func last4(secrets []accounts.KeySecret) string {
+	newest := ""
+	for i := range secrets {
+		if secrets[i].ExpiresAt.IsZero() {
+			newest = secrets[i].Last4
+		}
+	}
+	if newest == "" && len(secrets) > 0 {
+		newest = secrets[len(secrets)-1].Last4
+	}
+	return newest
 }
 
 func moment(t time.Time) *time.Time {

@@ -26,7 +26,7 @@ func providerURL(provider accounts.Provider) string {
 
 // newUpstream makes an upstream of what was asked for, without ID, credential
 // and birthday, and says all that is wrong with it.
-func newUpstream(in *api.NewUpstream) (accounts.Upstream, []api.Problem) {
+func newUpstream(in *api.NewUpstream, reach rules.Reach) (accounts.Upstream, []api.Problem) {
 	var problems []api.Problem
 	u := accounts.Upstream{
 		Name: in.Name, Provider: accounts.Provider(in.Provider), Auth: accounts.Auth(in.Auth),
@@ -40,8 +40,8 @@ func newUpstream(in *api.NewUpstream) (accounts.Upstream, []api.Problem) {
 		problems = append(problems, api.Problem{Field: "url", Message: "is missing; this provider has no address of its own",
 			Hint: "give one: llmgw upstreams create NAME --provider PROVIDER --url https://HOST"})
 	}
-	if u.URL != "" && rules.ForbiddenURL(u.URL) {
-		problems = append(problems, api.Problem{Field: "url", Message: "is a link-local address or a cloud's metadata service, which the gateway never calls"})
+	if u.URL != "" {
+		problems = append(problems, checkReach(u.URL, reach)...)
 	}
 	duration := func(field, text string) time.Duration {
 		d, problem := readDuration(field, text)
@@ -62,6 +62,20 @@ func newUpstream(in *api.NewUpstream) (accounts.Upstream, []api.Problem) {
 		problems = append(problems, api.Problem{Field: "max_idle", Message: "is negative"})
 	}
 	return u, append(problems, checkUpstream(&u)...)
+}
+
+// checkReach says why the gateway would never call a URL, as far as its text
+// tells.
+func checkReach(url string, reach rules.Reach) []api.Problem {
+	err := reach.URL(url)
+	if err == nil {
+		return nil
+	}
+	if forbidden := (*rules.ForbiddenError)(nil); errors.As(err, &forbidden) && forbidden.Private {
+		return []api.Problem{{Field: "url", Message: "is not a public address, and this gateway calls no other",
+			Hint: "the server says private_targets: deny"}}
+	}
+	return []api.Problem{{Field: "url", Message: "is a link-local address or a cloud's metadata service, which the gateway never calls"}}
 }
 
 // checkUpstream gives what accounts finds wrong, but for an address that is

@@ -82,7 +82,7 @@ func (s *Server) putSets(st State, before, after []rules.File) ([]api.Problem, e
 	if err != nil {
 		return nil, err
 	}
-	_, problems := rules.Compile(rules.Config{Revision: st.Revision() + 1, Files: after, Upstreams: upstreams})
+	_, problems := rules.Compile(rules.Config{Revision: st.Revision() + 1, Files: after, Upstreams: upstreams, Reach: s.reach})
 	if bad := problems.Errors(); len(bad) > 0 {
 		return nil, bad
 	}
@@ -138,4 +138,17 @@ func viewChanges(changes []rules.PlanChange) []api.PlanChange {
 		views = append(views, api.PlanChange(c))
 	}
 	return views
+}
+
+// age writes how long ago something was, in one unit.
+func age(d time.Duration) string {
+	switch {
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%d s ago", max(int(d.Seconds()), 0))
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%d min ago", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h ago", int(d.Hours()))
+	}
+	return fmt.Sprintf("%d days ago", int(d.Hours()/24))
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/llmgw/llmgw/accounts"
 	"github.com/llmgw/llmgw/admin/api"
+	"github.com/llmgw/llmgw/rules"
 )
 
 // Options are what a Server needs. All fields without a default must be given.
@@ -34,6 +35,7 @@ type Options struct {
 	// Client sends the requests of upstream tests. Redirects are never followed
 	// and every test is bounded, whatever it says. nil: one that uses no proxy.
 	Client *http.Client
+	Reach  rules.Reach // how far upstreams and targets may be
 	Log    zerolog.Logger
 	Now    func() time.Time // nil: time.Now
 }
@@ -47,6 +49,7 @@ type Server struct {
 	ready    func() error
 	gatherer prometheus.Gatherer
 	client   *http.Client
+	reach    rules.Reach
 	log      zerolog.Logger
 	now      func() time.Time // to the millisecond, UTC: as it is stored
 
@@ -59,7 +62,7 @@ type Server struct {
 func New(o Options) (*Server, error) {
 	s := &Server{
 		store: o.Store, issuer: o.Issuer, vault: o.Vault, status: o.Status, ready: o.Ready,
-		gatherer: o.Gatherer, client: testClient(o.Client), log: o.Log, now: clock(o.Now),
+		gatherer: o.Gatherer, client: testClient(o.Client, o.Reach), reach: o.Reach, log: o.Log, now: clock(o.Now),
 	}
 	mux := http.NewServeMux()
 	described := humago.New(mux, describe(o.Version))
@@ -121,6 +124,8 @@ func (s *Server) register(a huma.API) {
 	get(r, "/keys/{name}", "Show a key", s.showKey)
 	create(r, "/keys", "Create a key", s.createKey)
 	post(r, "/keys/{name}/revoke", "Revoke a key", s.revokeKey)
+	create(r, "/keys/{name}/secrets", "Add a secret to a key", s.addSecret)
+	put(r, "/keys/{name}/secrets/{id}", "Set when a secret of a key ends", s.setSecretEnd)
 	create(r, "/chat-keys", "Create a one-use key", s.createChatKey)
 
 	get(r, "/upstreams", "List upstreams", s.listUpstreams)

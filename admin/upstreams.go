@@ -46,7 +46,7 @@ func (s *Server) upstream(ctx context.Context, name string) (accounts.Upstream, 
 }
 
 func (s *Server) createUpstream(ctx context.Context, in *body[api.NewUpstream]) (api.Upstream, error) {
-	upstream, problems := newUpstream(&in.Body)
+	upstream, problems := newUpstream(&in.Body, s.reach)
 	upstream.ID, upstream.CreatedAt = accounts.NewID("up", s.now()), s.now()
 	if in.Body.Credential != nil {
 		secret, found := s.checkCredential(in.Body.Credential, "credential.")

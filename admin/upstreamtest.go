@@ -2,6 +2,7 @@ package admin
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -26,28 +27,10 @@ const (
 	maxModelsText = 8 << 20
 )
 
-// modelsCall is how a provider lists its models.
-type modelsCall struct {
-	path, query string
-	header      map[string]string
-}
-
-func modelsCallOf(provider accounts.Provider) modelsCall {
-	switch provider {
-	case accounts.ProviderAnthropic:
-		return modelsCall{path: "/v1/models", query: "limit=1000", header: map[string]string{"Anthropic-Version": "2023-06-01"}}
-	case accounts.ProviderGemini:
-		return modelsCall{path: "/v1beta/models", query: "pageSize=1000"}
-	case accounts.ProviderAzure:
-		return modelsCall{path: "/openai/v1/models"}
-	}
-	return modelsCall{path: "/v1/models"}
-}
-
 // testClient gives the client of tests: that of the options, or one that goes
 // straight to the upstream.
-func testClient(given *http.Client) *http.Client {
-	dialer := &net.Dialer{Timeout: testLimit, Control: allowed}
+func testClient(given *http.Client, reach rules.Reach) *http.Client {
+	dialer := &net.Dialer{Timeout: testLimit, Control: within(reach)}
 	client := &http.Client{Transport: &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true}}
 	if given != nil {
 		*client = *given
@@ -56,17 +39,16 @@ func testClient(given *http.Client) *http.Client {
 	return client
 }
 
-// allowed refuses to connect to where nothing may be sent, whatever name led
+// within refuses to connect to where nothing may be sent, whatever name led
 // there.
-func allowed(_, address string, _ syscall.RawConn) error {
-	to, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return err
+func within(reach rules.Reach) func(network, address string, _ syscall.RawConn) error {
+	return func(_, address string, _ syscall.RawConn) error {
+		to, err := netip.ParseAddrPort(address)
+		if err != nil {
+			return err
+		}
+		return reach.Address(to.Addr())
 	}
-	if rules.ForbiddenAddress(to.Addr()) {
-		return errors.New("its address is link-local or a cloud's metadata service, which the gateway never calls")
-	}
-	return nil
 }
 
 // testUpstream asks an upstream for its models. What goes wrong on the way is
@@ -85,12 +67,12 @@ func (s *Server) testUpstream(ctx context.Context, in *named) (api.UpstreamTest,
 func (s *Server) tryUpstream(ctx context.Context, u *accounts.Upstream) api.UpstreamTest {
 	ctx, cancel := context.WithTimeout(ctx, testLimit)
 	defer cancel()
-	how := modelsCallOf(u.Provider)
 	base, err := url.Parse(u.URL)
 	if err != nil {
 		return api.UpstreamTest{Error: fmt.Sprintf("upstream %q has an address that is no URL", u.Name)}
 	}
-	target := rules.JoinURL(base, how.path, how.query)
+	list, lists := u.Provider.ModelList()
+	target := rules.JoinURL(base, list.Path, list.Query)
 	test := api.UpstreamTest{Method: http.MethodGet, URL: target.String()}
 
 	secret, problem := s.testSecret(ctx, u)
@@ -98,12 +80,16 @@ func (s *Server) tryUpstream(ctx context.Context, u *accounts.Upstream) api.Upst
 		test.Error = problem
 		return test
 	}
+	if !lists {
+		test.Error = string(u.Provider) + " lists its models elsewhere, which this test does not ask; send a request: llmgw chat --model MODEL hello"
+		return test
+	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)
 	if err != nil {
 		test.Error = fmt.Sprintf("upstream %q has an address that no request can be sent to", u.Name)
 		return test
 	}
-	for name, value := range how.header {
+	for name, value := range list.Header {
 		request.Header.Set(name, value)
 	}
 	request.URL.RawQuery = u.Authorize(request.Header, request.URL.RawQuery, secret)
@@ -177,11 +163,14 @@ func refused(u *accounts.Upstream, status int) string {
 // unreachable says why there was no answer. The error of the client is not
 // shown as it is: it holds the URL, and with it a credential in the query.
 func unreachable(u *accounts.Upstream, err error, took time.Duration) string {
-	var network net.Error
-	if errors.Is(err, context.DeadlineExceeded) || errors.As(err, &network) && network.Timeout() {
+	why := rules.WhyUnreachable(err, time.Now())
+	switch {
+	case why == "" && rules.TookTooLong(err):
 		return fmt.Sprintf("upstream %q did not answer within %s", u.Name, took.Round(10*time.Millisecond))
+	case errors.Is(err, http.ErrSchemeMismatch): // http.Client's word for plain HTTP where TLS was expected
+		why = "TLS: it does not speak TLS"
 	}
-	return fmt.Sprintf("cannot reach upstream %q: %s", u.Name, connectProblem(err))
+	return fmt.Sprintf("cannot reach upstream %q: %s", u.Name, cmp.Or(why, "it did not answer with HTTP"))
 }
 
 // countModels counts what a list of models has: "data" with OpenAI and

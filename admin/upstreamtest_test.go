@@ -96,6 +96,7 @@ func TestAFailedTestSaysWhatToDo(t *testing.T) {
 		{"the name does not resolve", api.NewUpstream{Provider: "openai", Credential: secret, URL: "http://nowhere.invalid"}, nil, 0, `name "nowhere.invalid" does not resolve`},
 		{"there is no credential", api.NewUpstream{Provider: "openai"}, status(200), 0, `upstream "up" has no credential; set one: llmgw upstreams credential set up`},
 		{"the credential cannot be read", api.NewUpstream{Provider: "openai", Credential: &api.NewCredential{Reference: "env:NOT_SET"}}, status(200), 0, "env:NOT_SET"},
+		{"bedrock lists its models elsewhere", api.NewUpstream{Provider: "bedrock", Auth: "bearer", Credential: secret}, status(200), 0, "bedrock lists its models elsewhere"},
 		{"bedrock is not tested this way", api.NewUpstream{Provider: "bedrock", Credential: secret}, status(200), 0, "llmgw chat"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -126,7 +127,7 @@ func TestAnUnknownCertificateIsNamed(t *testing.T) {
 	g.upstreamAt(t, "up", server.URL)
 	test, err := g.TestUpstream(t.Context(), "up")
 	must(t, err)
-	if want := `cannot reach upstream "up": TLS: certificate signed by an unknown authority`; test.Error != want {
+	if want := `cannot reach upstream "up": TLS: certificate is signed by an unknown authority`; test.Error != want {
 		t.Errorf("test says %q, want %q", test.Error, want)
 	}
 	plain := onLoopback(t, http.NotFoundHandler())

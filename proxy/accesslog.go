@@ -1,10 +1,6 @@
 package proxy
 
 import (
-	"fmt"
-	"net/url"
-	"runtime/debug"
-	"strings"
 	"time"
 
 	"github.com/llmgw/llmgw/accounts"
@@ -18,8 +14,11 @@ func (x *exchange) log() {
 		return
 	}
 	r := &x.record
-	line.Str("request_id", x.id).
-		Str("method", loggable(x.request.Method)).
+	line.Str("request_id", x.id)
+	if id := x.trace.id(); id != "" {
+		line.Str("trace_id", id)
+	}
+	line.Str("method", loggable(x.request.Method)).
 		Str("path", loggable(x.request.Path)).
 		Int("status", r.status).
 		Str("end_reason", string(r.reason)).
@@ -87,23 +86,4 @@ func (x *exchange) usage() accounts.Usage {
 		return accounts.Usage{}
 	}
 	return x.observer.usage()
-}
-
-// logProblem writes what went wrong, for whoever runs the gateway. What is no
-// answer may be an echo of the request, and the errors of the transport quote
-// it; so the upstream's credential is taken out.
-func (x *exchange) logProblem(code string, cause error) {
-	text := cause.Error()
-	if x.target != nil && !x.target.secret.IsZero() {
-		secret := x.target.secret.Reveal()
-		text = strings.NewReplacer(secret, hidden, url.QueryEscape(secret), hidden).Replace(text)
-	}
-	x.p.options.Log.Error().Str("request_id", x.id).Str("code", code).Str("cause", text).Msg("error")
-}
-
-// logPanic writes where a panic came from. Its value may hold anything, so only
-// its type is told.
-func (p *Proxy) logPanic(id string, v any) {
-	p.options.Log.Error().Str("request_id", id).Str("code", codeInternal).
-		Str("cause", fmt.Sprintf("panic of type %T", v)).Bytes("stack", debug.Stack()).Msg("error")
 }

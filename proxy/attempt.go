@@ -39,6 +39,8 @@ func (x *exchange) attempts() (*answer, *failure) {
 			return a, x.unlessEnded(f)
 		}
 		x.p.metrics.retries.WithLabelValues(x.upstreamName(), kind).Inc()
+		x.logRetried(a, f)
+		x.trace.attemptFailed(f)
 		if a != nil {
 			a.close()
 		}
@@ -111,11 +113,13 @@ func (x *exchange) stillValid() *failure {
 // is still to be read.
 func (x *exchange) attempt(to *rules.Candidate) (*answer, *failure) {
 	x.target = x.snap.target(to)
+	x.trace.beginAttempt(x)
 	out, f := x.outbound(to)
 	if f != nil {
 		return nil, f
 	}
 	t := x.beginTry(to)
+	x.trace.describeAttempt(x)
 	x.record.dispatch(time.Since(x.started))
 	x.target.traffic.requests.Add(1)
 	a, err := x.target.carrier.do(t.ctx, out, func() { t.watch.enter(awaitHeader) })
@@ -126,6 +130,7 @@ func (x *exchange) attempt(to *rules.Candidate) (*answer, *failure) {
 		return nil, x.attemptFailed(out, err)
 	}
 	x.record.header = time.Since(x.started)
+	x.trace.answered(a.status)
 	if a.status >= 500 {
 		x.try.fail(x.target)
 	}
@@ -150,11 +155,16 @@ func (x *exchange) beginTry(to *rules.Candidate) *try {
 	default: // the only attempt ends with the exchange
 		t.ctx, t.cancel = x.ctx, x.cancel
 	}
-	bounds := x.decision.Timeouts(to).Or(x.target.timeouts)
-	if bounds.Connect > 0 && to.Base.Scheme == "https" {
-		bounds.Connect += tlsTimeout
-	}
+	bounds := withHandshake(x.decision.Timeouts(to).Or(x.target.timeouts), to.Base.Scheme)
 	t.watch.start(t.cancel, bounds, x.request.Stream)
+	return t
+}
+
+// withHandshake gives a connection with TLS the time that the handshake takes.
+func withHandshake(t accounts.Timeouts, scheme string) accounts.Timeouts {
+	if t.Connect > 0 && scheme == "https" {
+		t.Connect += tlsTimeout
+	}
 	return t
 }
 
@@ -181,7 +191,7 @@ func (x *exchange) attemptFailed(out *attempt, err error) *failure {
 	}
 	name := x.target.publicName()
 	if out.dispatched == 0 {
-		return unreachable(name, whyUnreachable(err), err)
+		return neverReached(name, err)
 	}
 	return upstreamReset(name, err)
 }

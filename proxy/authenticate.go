@@ -48,8 +48,7 @@ func (x *exchange) authenticate() *failure {
 	case err != nil && x.ctx.Err() != nil:
 		return clientGone()
 	case err != nil:
-		x.logProblem(codeStoreUnavailable, err)
-		return storeUnavailable()
+		return storeUnavailable().because(err)
 	}
 	x.who = who
 	x.request.Key, x.request.Tags = who.KeyName, who.Tags

@@ -264,17 +264,6 @@ func TestWhatNeverAnswersIsA502Or504(t *testing.T) {
 	}
 }
 
-func TestALinkLocalAddressIsRefusedWhenDialled(t *testing.T) {
-	for address, forbidden := range map[string]bool{
-		"169.254.169.254:80": true, "[fe80::1]:80": true, "[::ffff:169.254.1.1]:80": true, "[fd00:ec2::254]:80": true,
-		"127.0.0.1:80": false, "10.0.0.1:80": false, "[::1]:80": false, "8.8.8.8:443": false,
-	} {
-		if got := errors.Is(RefuseForbidden("tcp", address, nil), errForbiddenAddress); got != forbidden {
-			t.Errorf("%s: forbidden %v", address, got)
-		}
-	}
-}
-
 func TestAtMostFiveInformationalAnswersPass(t *testing.T) {
 	for count, status := range map[int]int{5: 200, 6: 502} {
 		up := newWireUpstream(t, func(c net.Conn, r *sent) bool {

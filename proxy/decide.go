@@ -12,6 +12,7 @@ import (
 func (x *exchange) decide() *failure {
 	d := &x.decision
 	x.snap.set.Decide(&x.request, d)
+	x.bodies = x.p.bodyLog.begin(x)
 	if len(d.Candidates) > 0 {
 		x.target = x.snap.target(d.Candidates[0])
 	}
@@ -23,7 +24,7 @@ func (x *exchange) decide() *failure {
 	}
 	d.Keep(func(c *rules.Candidate) bool { return x.snap.target(c).problem == nil })
 	if len(d.Candidates) == 0 {
-		return noCredential(d.Rule.Name, x.target.name)
+		return noCredential(d.Rule.Name, x.target.name).because(x.target.problem)
 	}
 	return nil
 }
@@ -45,6 +46,7 @@ func (x *exchange) respond(r *rules.Respond) {
 	x.w.WriteHeader(r.Status)
 	x.headSent, x.record.status = true, r.Status
 	if x.r.Method != http.MethodHead {
+		x.bodies.passed([]byte(r.Body))
 		n, err := x.w.Write([]byte(r.Body))
 		x.record.responseBytes = int64(n)
 		if err != nil {

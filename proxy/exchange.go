@@ -47,6 +47,8 @@ type exchange struct {
 	broken    bool      // the connection must be cut, so that what was sent does not look whole
 	lastWrite time.Time // when the write deadline was last moved
 	record    record
+	trace     *exchangeTrace // nil: off
+	bodies    *bodies        // what goes to the body log; nil: nothing
 }
 
 // begin makes the exchange. The write deadline is set first of all: one left by
@@ -61,6 +63,7 @@ func (p *Proxy) begin(w http.ResponseWriter, r *http.Request) *exchange {
 		started: now,
 	}
 	x.ctx, x.cancel = context.WithCancelCause(r.Context())
+	x.trace = p.options.Tracing.begin(r, now)
 	x.moveWriteDeadline(now)
 	w.Header()["X-Llmgw-Request-Id"] = []string{x.id}
 	p.flights.add(x)
@@ -78,9 +81,8 @@ func (x *exchange) run() *failure {
 	if f := x.authenticate(); f != nil {
 		return f
 	}
-	if x.request.AsksForModels() {
-		x.answerModels()
-		return nil
+	if asked, ok := x.request.ModelsQuestion(); ok {
+		return x.answerModels(asked)
 	}
 	if f := x.readBody(); f != nil {
 		return f
@@ -116,6 +118,8 @@ func (x *exchange) finish() {
 	x.releaseBody()
 	x.count()
 	x.log()
+	x.trace.end(x)
+	x.bodies.end(x)
 
 	if x.broken {
 		x.resetOldClient()
@@ -144,7 +148,7 @@ func (x *exchange) panicked(v any) {
 		x.broken = true
 		return
 	}
-	x.refuse(f)
+	x.tellFailure(f)
 }
 
 // resetOldClient makes the cut visible to a client that cannot see a missing

@@ -29,6 +29,14 @@ func (f *failure) because(cause error) *failure {
 	return f
 }
 
+// why is what the log says of it: the cause, or what the caller is told.
+func (f *failure) why() string {
+	if f.cause != nil {
+		return f.cause.Error()
+	}
+	return f.message
+}
+
 func (f *failure) reason() endReason {
 	if f.end == "" {
 		return endRejected
@@ -38,9 +46,12 @@ func (f *failure) reason() endReason {
 
 // refuse ends an exchange with a failure. Nobody is told where nobody is left.
 func (x *exchange) refuse(f *failure) {
-	if f.cause != nil {
-		x.logProblem(f.code, f.cause)
-	}
+	x.logFailure(f)
+	x.tellFailure(f)
+}
+
+// tellFailure ends the exchange, and tells the caller why.
+func (x *exchange) tellFailure(f *failure) {
 	x.record.end(f.reason(), f.code)
 	if x.headSent {
 		x.broken = true
@@ -60,7 +71,7 @@ const statusClientGone = 499
 
 // writeFailure answers in the shape of the wire format that was called.
 func (x *exchange) writeFailure(f *failure) {
-	body := errorBody(x.request.Wire, f, x.id)
+	body := errorBody(x.errorWire(), f, x.id)
 	x.moveWriteDeadline(time.Now())
 	h := x.w.Header()
 	h["Content-Type"] = []string{"application/json"}
@@ -82,6 +93,7 @@ func (x *exchange) writeFailure(f *failure) {
 	if x.r.Method == http.MethodHead {
 		return
 	}
+	x.bodies.passed(body)
 	n, err := x.w.Write(body)
 	x.record.responseBytes = int64(n)
 	if err != nil {

@@ -137,16 +137,16 @@ func TestAFailureHasTheShapeOfTheFormatThatWasCalled(t *testing.T) {
 
 func TestTheModelsThatCanBeAskedForByName(t *testing.T) {
 	g := newGateway(t, "http://127.0.0.1:9", func(s *setup) {
-		s.config.Upstreams[0].Models = []string{"llama-4"}
+		s.config.Upstreams[0].Models = []string{"mock-big", "nobody-takes-it"}
 		s.config.Files[0].Rules = []rules.Rule{{Name: "r", Match: rules.Match{Model: []string{"mock", "mock-*", "!mock-429"}}, Action: rules.Action{Upstream: "up"}}}
 	})
 	entry := func(id string) string {
 		return `{"id":"` + id + `","object":"model","created":0,"owned_by":"llmgw","type":"model","display_name":"` + id + `","created_at":"1970-01-01T00:00:00Z"}`
 	}
-	both := entry("llama-4") + "," + entry("mock")
+	both := entry("mock") + "," + entry("mock-big")
 	for version, want := range map[string]string{
 		"":           `{"object":"list","data":[` + both + `]}`,
-		"2023-06-01": `{"data":[` + both + `],"has_more":false,"first_id":"llama-4","last_id":"mock"}`,
+		"2023-06-01": `{"data":[` + both + `],"has_more":false,"first_id":"mock","last_id":"mock-big"}`,
 	} {
 		r := g.post("/v1/models?limit=1000", "")
 		r.Method = http.MethodGet

@@ -30,10 +30,14 @@ const (
 	codeUpstreamUnreachable = "upstream_unreachable"
 	codeUpstreamReset       = "upstream_reset"
 	codeUpstreamTimeout     = "upstream_timeout"
+	codeUpstreamStatus      = "upstream_status" // in the log only: an answer that another attempt made up for
 	codeStreamCut           = "upstream_stream_cut"
 	codeStoreUnavailable    = "store_unavailable"
 	codeNotReady            = "not_ready"
 	codeDraining            = "draining"
+	codeModelNotFound       = "model_not_found"
+	codeBadPage             = "bad_page"
+	codeNoModelList         = "model_list_unavailable" // in the log only
 	codeClientGone          = "client_gone"
 	codeInternal            = "internal_error"
 )
@@ -191,6 +195,23 @@ func seconds(d time.Duration) string {
 		return fmt.Sprintf("%d s", d/time.Second)
 	}
 	return d.String()
+}
+
+// modelNotFound is a 404, as providers answer: who asks about a model by name
+// wants to know whether there is one.
+func modelNotFound(name string) *failure {
+	return &failure{status: http.StatusNotFound, code: codeModelNotFound, noRetry: true,
+		message: fmt.Sprintf("there is no model %q that your key can use. Models you can use: GET %s", loggable(name), rules.ModelsPath)}
+}
+
+func tooManyLists() *failure {
+	return &failure{status: http.StatusServiceUnavailable, code: codeOverBudget, retryAfter: time.Second,
+		message: "the gateway is finding out for too many callers which models there are; try again"}
+}
+
+func badPage(parameter string) *failure {
+	return &failure{status: http.StatusBadRequest, code: codeBadPage, noRetry: true,
+		message: fmt.Sprintf("the query parameter %q is no number of models", parameter)}
 }
 
 func drained() *failure {

@@ -29,6 +29,7 @@ type metrics struct {
 	upstreamUp       *prometheus.GaugeVec
 	retries          *prometheus.CounterVec
 	editsSkipped     *prometheus.CounterVec
+	bodiesDropped    prometheus.CounterFunc
 	unruled          *series // of requests that no rule took
 	totals           traffic
 }
@@ -67,6 +68,8 @@ func newMetrics(p *Proxy) *metrics {
 		authFailures:    counter("auth_failures_total", "Requests without a valid key, by reason.", "reason"),
 		retries:         counter("retries_total", "Attempts after which another was made, by what became of them.", "upstream", "reason"),
 		editsSkipped:    counter("edits_skipped_total", "Header edits left out because their value would have held a control character.", "rule"),
+		bodiesDropped: prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "llmgw_body_log_dropped_total", Help: "Exchanges that the body log could not take."},
+			func() float64 { return p.bodyLog.lost() }),
 		upstreamUp: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "llmgw_upstream_up", Help: "1 where the upstream is enabled and has what it needs, 0 where not."},
 			[]string{"upstream"}),
 	}
@@ -77,7 +80,7 @@ func newMetrics(p *Proxy) *metrics {
 func (m *metrics) parts() []prometheus.Collector {
 	return []prometheus.Collector{m.requests, m.duration, m.upstreamDuration, m.firstToken, m.overhead, m.streamsEnded,
 		m.inFlight, m.inFlightStreams, m.tokens, m.requestBytes, m.responseBytes, m.errors, m.authFailures, m.upstreamUp,
-		m.retries, m.editsSkipped}
+		m.retries, m.editsSkipped, m.bodiesDropped}
 }
 
 // Describe implements prometheus.Collector.

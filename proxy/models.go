@@ -4,41 +4,79 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
+
+	"github.com/llmgw/llmgw/accounts"
+	"github.com/llmgw/llmgw/rules"
 )
 
-// modelEntry is a model as OpenAI's clients read it and as Anthropic's do; the
-// same entry serves both.
-type modelEntry struct {
-	ID          string `json:"id"`
-	Object      string `json:"object"`
-	Created     int64  `json:"created"`
-	OwnedBy     string `json:"owned_by"`
-	Type        string `json:"type"`
-	DisplayName string `json:"display_name"`
-	CreatedAt   string `json:"created_at"`
+// dialect is whose API a question about models is asked in. It says in which
+// shape it is answered, and which requests of its clients a model must be good
+// for to be listed.
+type dialect uint8
+
+const (
+	openAIDialect dialect = iota // what everybody reads; any request will do
+	anthropicDialect
+	geminiDialect
+)
+
+func dialectOf(asked rules.ModelsQuestion, h http.Header) dialect {
+	switch {
+	case asked.Gemini:
+		return geminiDialect
+	case h.Get("Anthropic-Version") != "":
+		return anthropicDialect
+	}
+	return openAIDialect
 }
 
-// answerModels lists the models that can be asked for by name, in OpenAI's
-// shape, or in Anthropic's when the request says anthropic-version.
-func (x *exchange) answerModels() {
-	entries := make([]modelEntry, 0, len(x.snap.models))
-	for name := range x.snap.models {
-		entries = append(entries, modelEntry{ID: name, Object: "model", OwnedBy: "llmgw", Type: "model",
-			DisplayName: name, CreatedAt: "1970-01-01T00:00:00Z"})
+// wire is the format in whose shape errors are told.
+func (d dialect) wire() accounts.Wire {
+	switch d {
+	case anthropicDialect:
+		return accounts.WireAnthropicMessages
+	case geminiDialect:
+		return accounts.WireGoogleGenerate
 	}
-	slices.SortFunc(entries, func(a, b modelEntry) int {
-		if a.ID < b.ID {
-			return -1
-		}
-		return 1
-	})
-	body := mustJSON(struct {
-		Object string       `json:"object"`
-		Data   []modelEntry `json:"data"`
-	}{"list", entries})
-	if x.r.Header.Get("Anthropic-Version") != "" {
-		body = anthropicModels(entries)
+	return accounts.WireOpenAIChat
+}
+
+// errorWire is the format in whose shape the caller reads errors.
+func (x *exchange) errorWire() accounts.Wire {
+	if asked, ok := x.request.ModelsQuestion(); ok {
+		return dialectOf(asked, x.r.Header).wire()
 	}
+	return x.request.Wire
+}
+
+// answerModels answers which models the caller may use, or what is known of one
+// of them.
+func (x *exchange) answerModels(asked rules.ModelsQuestion) *failure {
+	as := dialectOf(asked, x.r.Header)
+	page, f := readPage(as, x.r.URL.RawQuery)
+	if f != nil {
+		return f
+	}
+	models, f := x.offered(as)
+	if f != nil {
+		return f
+	}
+	if !asked.One {
+		x.answerJSON(page.of(models))
+		return nil
+	}
+	at, found := slices.BinarySearchFunc(models, asked.Model, func(m *model, id string) int { return strings.Compare(m.id, id) })
+	if !found {
+		return modelNotFound(asked.Model)
+	}
+	x.answerJSON(as.entry(models[at]))
+	return nil
+}
+
+// answerJSON answers with a body of the gateway's own.
+func (x *exchange) answerJSON(content any) {
+	body := mustJSON(content)
 	h := x.w.Header()
 	h["Content-Type"] = []string{"application/json"}
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
@@ -53,18 +91,4 @@ func (x *exchange) answerModels() {
 		}
 	}
 	x.record.end(endComplete, "")
-}
-
-// anthropicModels is https://docs.anthropic.com/en/api/models-list, in one page.
-func anthropicModels(entries []modelEntry) []byte {
-	first, last := "", ""
-	if len(entries) > 0 {
-		first, last = entries[0].ID, entries[len(entries)-1].ID
-	}
-	return mustJSON(struct {
-		Data    []modelEntry `json:"data"`
-		HasMore bool         `json:"has_more"`
-		FirstID string       `json:"first_id"`
-		LastID  string       `json:"last_id"`
-	}{entries, false, first, last})
 }

@@ -25,6 +25,7 @@ func (x *exchange) outbound(to *rules.Candidate) (*attempt, *failure) {
 		content = x.scan.WithModel(content, model)
 	}
 	header := outboundHeader(x.r.Header, x.secret)
+	x.trace.inject(header, x.secret)
 	x.skippedEdits(d.EditHeaders(&x.request, to, header) + d.SkippedEdits(&x.request, to))
 	destination.RawQuery = withoutKeys(destination.RawQuery)
 	if t.upstream != nil {

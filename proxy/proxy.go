@@ -9,12 +9,14 @@
 //  5. decide.go        rules.Decide, and what the caller hears when nothing takes the request
 //  6. attempt.go       one try at an upstream; outbound.go makes its request, transport.go carries it
 //  7. stream.go        the answer copied and flushed; observe*.go looks on at the bytes
-//  8. accesslog.go     one line, and metrics.go, when it has ended, for exactly one reason
+//  8. accesslog.go     one line, and metrics.go, when it has ended, for exactly one reason;
+//     trace.go the spans, bodylog.go the bodies, where either is on
 //
-// Beside that way: failure.go writes the gateway's own errors in the caller's
-// wire format, watch.go bounds every phase, flights.go knows what is under way,
-// snapshot.go and reload.go hold the configuration, server.go and drain.go the
-// listener and its end.
+// Beside that way: models*.go answers which models there are, asking the
+// upstreams and the rules; failure.go writes the gateway's own errors in the
+// caller's wire format and errorline.go tells why in the log; watch.go bounds
+// every phase, flights.go knows what is under way, snapshot.go and reload.go
+// hold the configuration, server.go the listener and its end.
 //
 // A failure at any step is a value that goes up to ServeHTTP, the only place
 // that writes one. The package asks no store on the way of a request but the
@@ -25,6 +27,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/netip"
 	"sync/atomic"
@@ -34,6 +37,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/llmgw/llmgw/accounts"
+	"github.com/llmgw/llmgw/rules"
 )
 
 // Source knows who a key belongs to.
@@ -59,6 +63,9 @@ type Options struct {
 	WriteStall time.Duration     // a client that takes nothing for so long is cut; 30 s
 	ReadStall  time.Duration     // a client that sends nothing of its body for so long is cut; 30 s
 
+	Tracing *Tracing  // makes spans of exchanges; nil: off, and trace headers pass as they came
+	BodyLog io.Writer // takes the lines of the body log, one with each Write, from one goroutine; nil: off
+
 	// TrustedProxies are believed about whom they forward for
 	// (X-Forwarded-For); rules that match a source see that address then.
 	TrustedProxies []netip.Prefix
@@ -66,6 +73,10 @@ type Options struct {
 	// Local maps "host:port" of an upstream URL to the address where this
 	// process itself serves it.
 	Local map[string]string
+
+	// Reach is how far requests may go: checked for the resolved address of every
+	// connection but those that Local names.
+	Reach rules.Reach
 }
 
 // DefaultTimeouts bound the phases of an attempt where nobody says otherwise.
@@ -83,11 +94,14 @@ func DefaultTimeouts() accounts.Timeouts {
 // that it wants.
 type Proxy struct {
 	options  Options
+	dial     dial
 	snapshot atomic.Pointer[snapshot]
 	reloads  reloads
 	flights  flights
 	budget   budget
 	metrics  *metrics
+	lists    *modelLists
+	bodyLog  *bodyLog // nil: none is kept
 	draining atomic.Bool
 	sweep    chan struct{} // closed by Close
 	swept    chan struct{} // closed when the sweeper has ended
@@ -101,11 +115,13 @@ func New(o Options) (*Proxy, error) {
 	o.fillIn()
 	p := &Proxy{
 		options: o,
+		dial:    dialer(o.Local, o.Reach),
 		budget:  budget{limit: o.BodyBudget},
 		sweep:   make(chan struct{}),
 		swept:   make(chan struct{}),
+		bodyLog: newBodyLog(o.BodyLog, o.Log),
 	}
-	p.metrics = newMetrics(p)
+	p.metrics, p.lists = newMetrics(p), newModelLists(p)
 	go p.sweepFlights()
 	return p, nil
 }
@@ -131,6 +147,8 @@ func (o *Options) fillIn() {
 func (p *Proxy) Close() {
 	close(p.sweep)
 	<-p.swept
+	p.lists.close()
+	p.bodyLog.close()
 	p.closeTransports()
 }
 

@@ -18,6 +18,7 @@ type record struct {
 	prepared   time.Duration // the request was given to the transport for the first time
 	dispatched time.Duration // the same, for the last time
 	header     time.Duration // the answer's head was there
+	firstByte  time.Duration // the first byte of the answer's body went to the client
 	firstToken time.Duration // the first output went to the client
 	duration   time.Duration
 
@@ -34,7 +35,10 @@ func (r *record) end(reason endReason, code string) {
 }
 
 // passed notes bytes that went to the client.
-func (r *record) passed(n int, now time.Time) {
+func (r *record) passed(n int, at time.Duration, now time.Time) {
+	if r.responseBytes == 0 {
+		r.firstByte = at
+	}
 	r.responseBytes += int64(n)
 	r.wroteAt.Store(now.UnixNano())
 }

@@ -15,6 +15,9 @@ type reloads struct {
 	transports map[string]*transport
 	used       map[string]bool // transports that the snapshot in the making needs
 	traffic    map[string]*traffic
+	lists      map[string]*modelList
+	nextLists  map[string]*modelList // of the snapshot in the making
+	unkept     bool                  // rules ask for a body log that is not kept
 }
 
 // Reload makes a configuration the one in force: compile, read the credentials,
@@ -27,11 +30,13 @@ func (p *Proxy) Reload(ctx context.Context, c rules.Config) error {
 	}
 	p.reloads.mu.Lock()
 	defer p.reloads.mu.Unlock()
-	p.reloads.used = map[string]bool{}
+	p.reloads.used, p.reloads.nextLists = map[string]bool{}, map[string]*modelList{}
 	s := p.snapshotOf(ctx, set)
 	p.snapshot.Store(s)
 	p.reloads.retire()
+	p.reloads.lists = p.reloads.nextLists
 	p.metrics.upstreams(s)
+	p.warnOfBodies(set)
 	return nil
 }
 
@@ -46,7 +51,7 @@ func (r *reloads) transportFor(p *Proxy, u *accounts.Upstream) *transport {
 	if r.transports == nil {
 		r.transports = map[string]*transport{}
 	}
-	t := newTransport(u, p.options.Local)
+	t := newTransport(u, p.dial)
 	r.transports[key] = t
 	return t
 }

@@ -15,7 +15,9 @@ type snapshot struct {
 	upstreams []*target // by Candidate.Index
 	anonymous *target   // for rules that name a URL
 	rules     []*ruleSeries
-	models    map[string]struct{} // names that may be a metric label
+	models    map[string]struct{} // names that may be a metric label: those that an operator wrote, whatever upstreams list
+	lists     []*target           // the upstreams that are asked for their models
+	offers    *offers
 }
 
 // target is an upstream as requests are sent to it: its credential read, its
@@ -29,6 +31,7 @@ type target struct {
 	timeouts accounts.Timeouts
 	carrier  *transport
 	traffic  *traffic
+	list     *modelList // of the models it says it has
 }
 
 // traffic counts what came of the requests sent to an upstream since the
@@ -68,7 +71,7 @@ func (s *snapshot) target(c *rules.Candidate) *target {
 // snapshotOf makes a snapshot of a compiled set. A credential that cannot be
 // read is a problem of its upstream, not of the snapshot.
 func (p *Proxy) snapshotOf(ctx context.Context, set *rules.Set) *snapshot {
-	s := &snapshot{set: set, models: map[string]struct{}{}}
+	s := &snapshot{set: set, models: map[string]struct{}{}, offers: newOffers()}
 	for i, u := range set.Upstreams() {
 		t := p.targetOf(ctx, u)
 		t.index = i
@@ -80,6 +83,7 @@ func (p *Proxy) snapshotOf(ctx context.Context, set *rules.Set) *snapshot {
 	for _, model := range set.ExactModels() {
 		s.models[model] = struct{}{}
 	}
+	s.lists = s.listing()
 	s.anonymous = &target{
 		index:    -1,
 		timeouts: p.options.Timeouts,
@@ -99,6 +103,7 @@ func (p *Proxy) targetOf(ctx context.Context, u *accounts.Upstream) *target {
 		timeouts: u.Timeouts.Or(p.options.Timeouts),
 		carrier:  p.reloads.transportFor(p, u),
 		traffic:  p.reloads.trafficFor(u.ID),
+		list:     p.reloads.listFor(u),
 	}
 	_, t.secret, t.problem = p.options.Vault.Choose(ctx, u)
 	return t

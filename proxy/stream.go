@@ -130,8 +130,9 @@ func (x *exchange) pass(b []byte, drained bool) error {
 		return err
 	}
 	x.try.watch.hear()
-	x.record.passed(len(b), now)
+	x.record.passed(len(b), now.Sub(x.started), now)
 	x.observe(b, now)
+	x.bodies.passed(b)
 	return nil
 }
 
@@ -192,11 +193,12 @@ func (x *exchange) bodyEnded(a *answer, err error) {
 		// The end of the connection is all that marks the end of this body, and
 		// the protocol's own end mark is missing: this is no clean end.
 		x.try.fail(x.target)
-		x.breakStream(endUpstreamTruncated)
+		x.breakStream(endUpstreamTruncated, errNoLastEvent)
 		return
 	default:
 		// Framed as complete by the upstream itself: it passes as it is.
 		x.try.fail(x.target)
+		x.logBroken(endUpstreamTruncated, errNoLastEvent)
 		x.record.end(endUpstreamTruncated, "")
 	}
 	x.passTrailers(a)
@@ -228,19 +230,21 @@ func (x *exchange) bodyBroke(err error) {
 	}
 	if reason == "" {
 		reason = endUpstreamError
-		x.logProblem(codeStreamCut, err)
+	} else {
+		err = nil // it only says that this side ended the attempt
 	}
 	if reason != endDrained {
 		x.try.fail(x.target)
 	}
-	x.breakStream(reason)
+	x.breakStream(reason, err)
 }
 
 // breakStream makes a broken stream look broken: the protocol's own error
 // event, where and only where whole events have passed so far and more may
 // follow, and then the connection is cut without a last chunk.
-func (x *exchange) breakStream(reason endReason) {
+func (x *exchange) breakStream(reason endReason, cause error) {
 	x.broken = true
+	x.logBroken(reason, cause)
 	x.record.end(reason, codeStreamCut)
 	event := streamError(x.request.Wire, breakMessage(x.target.publicName(), reason))
 	if event == nil || !x.observer.atBoundary() || x.w.Header()["Content-Length"] != nil {
@@ -254,6 +258,7 @@ func (x *exchange) breakStream(reason endReason) {
 		x.w.WriteHeader(x.record.status)
 		x.headSent = true
 	}
+	x.bodies.passed(event)
 	if _, err := x.w.Write(event); err == nil {
 		_ = x.rc.Flush()
 	}

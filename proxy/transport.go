@@ -4,21 +4,16 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptrace"
-	"net/netip"
 	"net/url"
 	"strconv"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/llmgw/llmgw/accounts"
-	"github.com/llmgw/llmgw/rules"
 )
 
 // attempt is one request to an upstream. What the caller fills in stands
@@ -81,7 +76,7 @@ func transportKey(u *accounts.Upstream) string {
 	return u.ID + " " + u.URL + " " + u.IdleTimeout.String() + " " + strconv.Itoa(u.MaxIdle)
 }
 
-func newTransport(u *accounts.Upstream, local map[string]string) *transport {
+func newTransport(u *accounts.Upstream, d dial) *transport {
 	idle, most := u.IdleTimeout, u.MaxIdle
 	if idle == 0 {
 		idle = defaultIdleTimeout
@@ -93,7 +88,7 @@ func newTransport(u *accounts.Upstream, local map[string]string) *transport {
 	protocols.SetHTTP1(true)
 	return &transport{&http.Transport{
 		Proxy:                  nil, // HTTP_PROXY would carry credentials elsewhere
-		DialContext:            dialer(local),
+		DialContext:            d,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:    tlsTimeout,
 		DisableCompression:     true, // bytes as the upstream sent them
@@ -106,38 +101,6 @@ func newTransport(u *accounts.Upstream, local map[string]string) *transport {
 }
 
 func (t *transport) closeIdle() { t.http.CloseIdleConnections() }
-
-// dialer connects, to this process's own listeners where local
-// says so, and never to where a cloud keeps the credentials of its machines.
-func dialer(local map[string]string) func(ctx context.Context, network, address string) (net.Conn, error) {
-	d := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second, Control: RefuseForbidden}
-	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		if own, ok := local[address]; ok {
-			address = own
-		}
-		conn, err := d.DialContext(ctx, network, address)
-		if err != nil {
-			return nil, err
-		}
-		return &countingConn{Conn: conn}, nil
-	}
-}
-
-// errForbiddenAddress: the name leads to an address that no request may go to.
-var errForbiddenAddress = errors.New("address is link-local")
-
-// RefuseForbidden is a net.Dialer's Control that looks at the resolved address,
-// so that no name can lead where a URL may not; see rules.ForbiddenAddress.
-func RefuseForbidden(_, address string, _ syscall.RawConn) error {
-	parsed, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return fmt.Errorf("dialling: %w", err)
-	}
-	if rules.ForbiddenAddress(parsed.Addr()) {
-		return errForbiddenAddress
-	}
-	return nil
-}
 
 // countingConn counts what was written, to know whether an upstream can have
 // seen anything of a request.

@@ -1,14 +1,11 @@
 package proxy
 
 import (
-	"context"
-	"crypto/tls"
-	"crypto/x509"
+	"cmp"
 	"errors"
-	"fmt"
-	"net"
-	"syscall"
 	"time"
+
+	"github.com/llmgw/llmgw/rules"
 )
 
 // publicName is what a caller may be told of where the request went.
@@ -23,36 +20,19 @@ const noConnectionInTime = "no connection in time (timeouts.connect)"
 
 // whyUnreachable says in a few words what an operator needs to know first.
 func whyUnreachable(err error) string {
-	var dns *net.DNSError
-	var expired x509.CertificateInvalidError
-	var wrongHost x509.HostnameError
-	var authority x509.UnknownAuthorityError
-	var record tls.RecordHeaderError
-	var timeout net.Error
-	switch {
-	case errors.As(err, &dns):
-		return fmt.Sprintf("name %q does not resolve", dns.Name)
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return "connection refused"
-	case errors.Is(err, errForbiddenAddress):
-		return "its address is link-local, where no request may go"
-	case errors.As(err, &expired) && expired.Reason == x509.Expired:
-		return "TLS: certificate " + expiry(expired.Cert, time.Now())
-	case errors.As(err, &wrongHost):
-		return "TLS: certificate is for another name"
-	case errors.As(err, &authority):
-		return "TLS: certificate is signed by an unknown authority"
-	case errors.As(err, &record):
-		return "TLS: it does not speak TLS"
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+	why := rules.WhyUnreachable(err, time.Now())
+	if why == "" && rules.TookTooLong(err) {
 		return noConnectionInTime
 	}
-	return "the connection failed"
+	return cmp.Or(why, "the connection failed")
 }
 
-func expiry(c *x509.Certificate, now time.Time) string {
-	if c == nil || now.Before(c.NotBefore) {
-		return "is not valid yet"
+// neverReached tells of a connection that could not be made. Where the address
+// is one that none is made to, a retry cannot help.
+func neverReached(upstream string, err error) *failure {
+	f := unreachable(upstream, whyUnreachable(err), err)
+	if forbidden := (*rules.ForbiddenError)(nil); errors.As(err, &forbidden) {
+		f.noRetry, f.retryAfter = true, 0
 	}
-	return fmt.Sprintf("expired %d days ago", int(now.Sub(c.NotAfter).Hours()/24))
+	return f
 }

@@ -306,11 +306,40 @@ rules:
 	}
 }
 
+func TestWhoseBodiesAreLogged(t *testing.T) {
+	set := compile(t, `version: 1
+rules:
+  - {name: watched, continue: true, match: {key: [ci-*]}, action: {body_log: true}}
+  - {name: not-anymore, continue: true, match: {key: [dana]}, action: {body_log: false}}
+  - {name: off, enabled: false, match: {path: /v1/**}, action: {body_log: true, upstream: a}}
+  - {name: logged, match: {path: /v1/logged}, action: {body_log: true, upstream: a}}
+  - {name: answered, match: {path: /v1/answered}, action: {body_log: true, respond: {status: 400}}}
+  - {name: rest, match: {path: /v1/**}, action: {upstream: a}}
+`, upstream("a"))
+	for request, want := range map[string]bool{
+		"POST /v1/logged key=dana":   true,
+		"POST /v1/answered key=dana": true,
+		"POST /v1/x key=dana":        false,
+		"POST /v1/x key=ci-bot":      true,
+		"POST /v2/x key=ci-bot":      true, // refused, for no rule decides
+		"POST /v2/x key=dana":        false,
+	} {
+		t.Run(request, func(t *testing.T) {
+			words, key, _ := strings.Cut(request, " key=")
+			q := asked(words)
+			q.Key = key
+			if d := decide(set, q); d.LogBody != want {
+				t.Errorf("logged %v", d.LogBody)
+			}
+		})
+	}
+}
+
 func TestADecisionThatIsUsedAgainKeepsNothing(t *testing.T) {
 	set := compile(t, `version: 1
 rules:
   - {name: mark, continue: true, match: {path: /v1/**}, action: {limits: [600/min]}}
-  - {name: many, match: {path: /v1/**}, action: {upstreams: [{name: a}, {name: b}], on_client_gone: finish, retry: {attempts: 7}}}
+  - {name: many, match: {path: /v1/**}, action: {upstreams: [{name: a}, {name: b}], body_log: true, on_client_gone: finish, retry: {attempts: 7}}}
   - {name: answer, match: {path: /v2}, action: {respond: {status: 400}}}
 `, upstream("a"), upstream("b"))
 	var d rules.Decision
@@ -318,7 +347,7 @@ rules:
 		set.Decide(&rules.Request{Path: path, Key: "k"}, &d)
 		fresh := decide(set, &rules.Request{Path: path, Key: "k"})
 		if d.Outcome != fresh.Outcome || d.Rule != fresh.Rule || candidates(&d) != candidates(fresh) || len(d.Passed) != len(fresh.Passed) ||
-			len(d.Limits) != len(fresh.Limits) || d.FinishWhenGone != fresh.FinishWhenGone || d.Retry != fresh.Retry {
+			len(d.Limits) != len(fresh.Limits) || d.FinishWhenGone != fresh.FinishWhenGone || d.LogBody != fresh.LogBody || d.Retry != fresh.Retry {
 			t.Errorf("%s: %+v, decided anew %+v", path, d, *fresh)
 		}
 	}

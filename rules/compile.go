@@ -15,7 +15,7 @@ import (
 // exactly when there is an error among the problems. Warnings come with the Set.
 func Compile(c Config) (*Set, Problems) {
 	var problems Problems
-	check := checker{problems: &problems, upstreams: map[string]bool{}}
+	check := checker{problems: &problems, upstreams: map[string]bool{}, reach: c.Reach}
 	for i := range c.Upstreams {
 		check.upstreams[c.Upstreams[i].Name] = true
 	}
@@ -102,6 +102,7 @@ func compile(r *Rule) *Compiled {
 		affinity:        newAffinity(r.Action.Affinity),
 		retry:           r.Action.Retry.orDefaults(),
 		finish:          r.Action.OnClientGone == clientFinish,
+		logsBody:        r.Action.BodyLog,
 	}
 }
 

@@ -11,6 +11,11 @@ type Config struct {
 	Revision  int64
 	Files     []File
 	Upstreams []accounts.Upstream
+
+	// Reach is that of the server where rules are about to be stored: a target
+	// beyond it is refused then. What is stored already goes on being compiled
+	// under any reach; who dials has the last word.
+	Reach Reach
 }
 
 // Request is what is decided upon. The proxy fills it from the wire and from
@@ -75,6 +80,7 @@ type Decision struct {
 	Retry          Retry
 	Limits         []accounts.Limit // of Passed and of Rule, in order
 	FinishWhenGone bool             // on_client_gone: finish
+	LogBody        bool             // body_log, of Passed or of Rule
 
 	chosen []*Candidate     // room for Candidates
 	limits []accounts.Limit // room for Limits
@@ -99,6 +105,7 @@ type Compiled struct {
 	affinity   affinity
 	retry      Retry
 	finish     bool
+	logsBody   bool
 }
 
 // HeaderEdit is one change to a header, in the order of application.
@@ -131,6 +138,7 @@ func (s *Set) Decide(q *Request, d *Decision) {
 		d.Passed = s.continuing.all(q, d.Rule, d.Passed)
 	}
 	d.collectLimits()
+	d.LogBody = d.logsBody()
 	r := d.Rule
 	if r == nil {
 		d.Outcome = NoRule
@@ -150,6 +158,16 @@ func (s *Set) Decide(q *Request, d *Decision) {
 	if d.Retry.Attempts == 0 {
 		d.Retry.Attempts = max(1, len(d.Candidates))
 	}
+}
+
+// logsBody says whether a rule that counts wants the bodies in the body log.
+func (d *Decision) logsBody() bool {
+	for _, r := range d.Passed {
+		if r.logsBody {
+			return true
+		}
+	}
+	return d.Rule != nil && d.Rule.logsBody
 }
 
 // collectLimits puts the limits of all rules that count one behind another.

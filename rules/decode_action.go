@@ -21,6 +21,10 @@ func (d *decoder) action(path string, n *yaml.Node) (a Action) {
 		field{"retry", func(path string, n *yaml.Node) { a.Retry = d.retry(path, n) }},
 		field{"limits", func(path string, n *yaml.Node) { a.Limits = d.limits(path, n) }},
 		field{"on_client_gone", func(path string, n *yaml.Node) { a.OnClientGone = d.filled(path, n) }},
+		field{"body_log", func(path string, n *yaml.Node) {
+			logged := d.boolean(path, n)
+			a.BodyLog = logged != nil && *logged
+		}},
 		field{"respond", func(path string, n *yaml.Node) { a.Respond = d.respond(path, n) }},
 	)
 	return a

@@ -60,6 +60,11 @@
 // Models. In a pattern only * is special, and the characters of other pattern
 // languages (? [ ] { } \) are refused rather than taken as they stand.
 //
+// Which models there are (GET and HEAD of /v1/models and /v1beta/models, and of
+// one model below them) the gateway answers by itself, from these rules: no rule
+// sees such a request. Below another prefix, and with other methods, they are
+// requests like any other.
+//
 // Callers. Patterns of key and user are as those of models without !, and take
 // nobody where there is no key or user. A tag is looked up in the key's tags,
 // and in its user's where the key has none of that name. source compares IPv4
@@ -103,7 +108,7 @@
 //
 // Actions. An entry's path edit comes after the rule's; its model goes before
 // the rule's. Limits are those of all rules with continue that matched and of
-// the deciding one. A path edit's strip_prefix takes whole segments off and leaves other
+// the deciding one; body_log holds where any of these says true. A path edit's strip_prefix takes whole segments off and leaves other
 // paths alone; add_prefix comes next, replace last; set stands alone. What comes
 // out of all edits must be a canonical path, or the request is refused. So is a
 // path that begins with /v1/v1/, a base URL gone wrong, where neither the rule nor
@@ -116,8 +121,9 @@
 //
 // Destinations. Link-local addresses and cloud metadata are refused by address
 // and by name, as are hosts that end in a number without being an IPv4 address,
-// which some resolvers read as one. The address that a name leads to is to be
-// checked at every dial, with ForbiddenAddress.
+// which some resolvers read as one. Where the server says private_targets: deny,
+// a target that is loopback, private or otherwise not public is refused too; see
+// Reach. The address that a name leads to is to be checked at every dial.
 //
 // Rules that continue. They cover no later rule, and are asked only as far as the
 // rule that decides.

@@ -51,6 +51,7 @@ rules:
       retry: {on: [connect, reset, timeout, 429, 502, 529], attempts: 3, within: 10s}
       limits: [600 requests/min, 2M tokens/day per user, '$37.10/month per tag:team', 20 concurrent per rule]
       on_client_gone: finish
+      body_log: true
   - name: everything
     enabled: false
     match:
@@ -155,7 +156,7 @@ func TestJSONHasTheNamesAndTheOrderOfYAML(t *testing.T) {
 		`"action":{"upstreams":[{"name":"groq-a","weight":80,"model":"openai/${model}","timeouts":{"first_token":"20s"}},{"name":"groq-b","weight":20,"path":{"strip_prefix":"/x"}}],` +
 		`"fallback":[{"name":"openai"}],"affinity":"header:x-session","timeouts":{"connect":"500ms","first_token":"10s","idle":0,"total":"90s"},` +
 		`"retry":{"on":["connect","reset","timeout",429,502,529],"attempts":3,"within":"10s"},` +
-		`"limits":["600 requests/min","2M tokens/day per user","$37.10/month per tag:team","20 concurrent per rule"],"on_client_gone":"finish"}}`
+		`"limits":["600 requests/min","2M tokens/day per user","$37.10/month per tag:team","20 concurrent per rule"],"on_client_gone":"finish","body_log":true}}`
 	if got, err = json.Marshal(files[0].Rules[1]); err != nil {
 		t.Fatal(err)
 	}

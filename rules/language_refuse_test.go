@@ -77,16 +77,16 @@ func TestRefusedDestinations(t *testing.T) {
 		{"a target with a placeholder", `action: {target: "https://a.example/${model}"}`, `4:22 rules[0].action.target: the target holds "${"; placeholders do not stand in URLs | write them into path: {add_prefix: …}`},
 		{"an unknown affinity", "action: {upstreams: [{name: a}, {name: b}], affinity: kye}", `4:59 rules[0].action.affinity: unknown affinity "kye" | affinities are key, header:NAME, none`},
 		{"an affinity to no header", `action: {upstreams: [{name: a}, {name: b}], affinity: "header:"}`, `4:59 rules[0].action.affinity: "" is not the name of a header`},
-		{"a rule that goes on with a destination", "continue: true\naction: {upstream: a, headers: {remove: [x]}}", `5:14 rules[0].action.upstream: a rule with continue has no upstream | it may have headers, response_headers, timeouts and limits`},
-		{"a rule that goes on and does all else", "continue: true\naction: {upstreams: [{name: a}], fallback: [{name: b}], affinity: none, path: {set: /a}, model: m, retry: {attempts: 1}, on_client_gone: finish}", `5:14 rules[0].action.upstreams: a rule with continue has no upstreams | it may have headers, response_headers, timeouts and limits
-5:38 rules[0].action.fallback: a rule with continue has no fallback | it may have headers, response_headers, timeouts and limits
-5:61 rules[0].action.affinity: a rule with continue has no affinity | it may have headers, response_headers, timeouts and limits
-5:77 rules[0].action.path: a rule with continue has no path | it may have headers, response_headers, timeouts and limits
-5:94 rules[0].action.model: a rule with continue has no model | it may have headers, response_headers, timeouts and limits
-5:104 rules[0].action.retry: a rule with continue has no retry | it may have headers, response_headers, timeouts and limits
-5:126 rules[0].action.on_client_gone: a rule with continue has no on_client_gone | it may have headers, response_headers, timeouts and limits`},
-		{"a rule that goes on and answers", "continue: true\naction: {respond: {status: 400}}", `5:14 rules[0].action.respond: a rule with continue has no respond | it may have headers, response_headers, timeouts and limits`},
-		{"a target of a rule that goes on", "continue: true\naction: {target: \"https://a.example\"}", `5:14 rules[0].action.target: a rule with continue has no target | it may have headers, response_headers, timeouts and limits`},
+		{"a rule that goes on with a destination", "continue: true\naction: {upstream: a, headers: {remove: [x]}}", `5:14 rules[0].action.upstream: a rule with continue has no upstream | it may have headers, response_headers, timeouts, limits and body_log`},
+		{"a rule that goes on and does all else", "continue: true\naction: {upstreams: [{name: a}], fallback: [{name: b}], affinity: none, path: {set: /a}, model: m, retry: {attempts: 1}, on_client_gone: finish}", `5:14 rules[0].action.upstreams: a rule with continue has no upstreams | it may have headers, response_headers, timeouts, limits and body_log
+5:38 rules[0].action.fallback: a rule with continue has no fallback | it may have headers, response_headers, timeouts, limits and body_log
+5:61 rules[0].action.affinity: a rule with continue has no affinity | it may have headers, response_headers, timeouts, limits and body_log
+5:77 rules[0].action.path: a rule with continue has no path | it may have headers, response_headers, timeouts, limits and body_log
+5:94 rules[0].action.model: a rule with continue has no model | it may have headers, response_headers, timeouts, limits and body_log
+5:104 rules[0].action.retry: a rule with continue has no retry | it may have headers, response_headers, timeouts, limits and body_log
+5:126 rules[0].action.on_client_gone: a rule with continue has no on_client_gone | it may have headers, response_headers, timeouts, limits and body_log`},
+		{"a rule that goes on and answers", "continue: true\naction: {respond: {status: 400}}", `5:14 rules[0].action.respond: a rule with continue has no respond | it may have headers, response_headers, timeouts, limits and body_log`},
+		{"a target of a rule that goes on", "continue: true\naction: {target: \"https://a.example\"}", `5:14 rules[0].action.target: a rule with continue has no target | it may have headers, response_headers, timeouts, limits and body_log`},
 		{"continue as text", "continue: \"yes\"", `4:15 rules[0].continue: must be true or false, found text`},
 	})
 }

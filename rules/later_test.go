@@ -27,7 +27,7 @@ func TestNothingIsTakenThatWouldNotBeDone(t *testing.T) {
 			}
 		})
 	}
-	const actions = " | actions are upstream, upstreams, target, fallback, affinity, path, model, headers, response_headers, timeouts, retry, limits, on_client_gone, respond"
+	const actions = " | actions are upstream, upstreams, target, fallback, affinity, path, model, headers, response_headers, timeouts, retry, limits, on_client_gone, body_log, respond"
 	for field, value := range map[string]string{
 		"redirect": "/x", "mirror": "a", "rewrite": "/x", "cache": "60s", "credential": "a/batch",
 	} {

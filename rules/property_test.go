@@ -462,6 +462,7 @@ func drawEntries(t *rapid.T, label string, least int) (entries []rules.Entry) {
 // drawAttempts adds to an action what is said of how requests are sent.
 func drawAttempts(t *rapid.T, a *rules.Action) {
 	a.Timeouts, a.Limits = drawTimeouts(t), drawLimits(t)
+	a.BodyLog = rapid.Bool().Draw(t, "body log")
 	a.OnClientGone = rapid.SampledFrom([]string{"", "cancel", "finish"}).Draw(t, "client gone")
 	a.Retry = rapid.SampledFrom([]*rules.Retry{
 		nil, {On: rules.RetryWhen(rules.OnReset|rules.OnTimeout, 429, 500, 529, 599)}, {Attempts: 3}, {Within: 1500 * time.Millisecond, On: rules.RetryWhen(rules.OnConnect)},

@@ -130,7 +130,7 @@ func TestRefusedActions(t *testing.T) {
 	const notURL = " | it looks like https://models.example.com/api"
 	const metadata = "4:22 rules[0].action.target: the target is a link-local or cloud-metadata address | name a host that models run on"
 	for _, c := range []struct{ name, rule, want string }{
-		{"an action of nobody", "action: {mirror: a}", `4:14 rules[0].action.mirror: unknown action "mirror" | actions are upstream, upstreams, target, fallback, affinity, path, model, headers, response_headers, timeouts, retry, limits, on_client_gone, respond`},
+		{"an action of nobody", "action: {mirror: a}", `4:14 rules[0].action.mirror: unknown action "mirror" | actions are upstream, upstreams, target, fallback, affinity, path, model, headers, response_headers, timeouts, retry, limits, on_client_gone, body_log, respond`},
 		{"a bad name of an upstream", "action: {upstream: Open AI}", `4:24 rules[0].action.upstream: "Open AI" is not a name | names match [a-z0-9][a-z0-9._-]{0,62}`},
 		{"two destinations", "action: {upstream: a, target: \"https://a.example\"}", "4:14 rules[0].action.upstream: more than one destination: target and upstream | a rule has one of upstream, upstreams, target and respond"},
 		{"a destination and an answer", "action: {upstream: a, respond: {status: 400}}", "4:14 rules[0].action.upstream: more than one destination: respond and upstream | a rule has one of upstream, upstreams, target and respond"},

@@ -86,6 +86,7 @@ type Action struct {
 	Retry           *Retry
 	Limits          []accounts.Limit
 	OnClientGone    string // "cancel", "finish"; empty: cancel
+	BodyLog         bool   // the bodies are written to the body log, where the gateway keeps one
 	Respond         *Respond
 }
 

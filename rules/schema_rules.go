@@ -105,6 +105,7 @@ func actionSchema(edit, edits, timeouts, entry *schema) *schema {
 		property{"retry", retrySchema()},
 		property{"limits", listOf("What may be used in a time.", filledText("", "600 requests/min per key", "2M tokens/day per user", "$50/month", "20 concurrent"))},
 		property{"on_client_gone", oneOf("cancel (the default), or finish: read the upstream to its end for the exact usage.", "cancel", "finish")},
+		property{"body_log", boolean("true: request and answer are written to the body log, where the gateway keeps one (serve --body-log FILE).")},
 		property{"respond", respondSchema()},
 	).notBoth([2]string{"upstream", "upstreams"}, [2]string{"upstream", "target"}, [2]string{"upstreams", "target"},
 		[2]string{"upstream", "respond"}, [2]string{"upstreams", "respond"}, [2]string{"target", "respond"})

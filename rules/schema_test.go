@@ -118,6 +118,7 @@ rules:
       timeouts: {connect: 1s, response_header: 2s, first_token: 10s, idle: 60s, total: 0}
       limits: ["600 requests/min per key", "2M tokens/day per user"]
       on_client_gone: finish
+      body_log: true
   - name: legacy-host
     match: {path: /legacy/**}
     action: {target: "https://models.internal.example/api", path: {set: /b}}

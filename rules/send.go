@@ -8,16 +8,6 @@ import (
 	"github.com/llmgw/llmgw/accounts"
 )
 
-// ModelsPath is answered by the gateway itself: which models there are is for
-// its rules to say, not for one of its upstreams.
-const ModelsPath = "/v1/models"
-
-// AsksForModels says whether the gateway answers by itself, with its list of
-// models, before any rule is asked.
-func (q *Request) AsksForModels() bool {
-	return q.Path == ModelsPath && (q.Method == "GET" || q.Method == "HEAD") //nolint:usestdlibvars // rules knows nothing of net/http
-}
-
 // KnownMethod says whether requests of a method are served, which is written in
 // upper case.
 func KnownMethod(method string) bool {

@@ -2,6 +2,7 @@ package rules_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/llmgw/llmgw/accounts"
@@ -89,14 +90,38 @@ func TestReadBodyLooksWhereTheWireFormatOrTheTypeSaysSo(t *testing.T) {
 	}
 }
 
-func TestAsksForModels(t *testing.T) {
-	for request, want := range map[[2]string]bool{
-		{"GET", "/v1/models"}: true, {"HEAD", "/v1/models"}: true, {"POST", "/v1/models"}: false, {"GET", "/v1/models/x"}: false,
+func TestWhatIsAskedAboutModels(t *testing.T) {
+	list, gemini := rules.ModelsQuestion{}, rules.ModelsQuestion{Gemini: true}
+	one := func(name string) rules.ModelsQuestion { return rules.ModelsQuestion{One: true, Model: name} }
+	for request, want := range map[string]rules.ModelsQuestion{
+		"GET /v1/models": list, "HEAD /v1/models": list, "GET /v1/models/": list,
+		"GET /v1/models/gpt-5": one("gpt-5"), "HEAD /v1/models/gpt-5/": one("gpt-5"),
+		"GET /v1/models/openai%2Fgpt-5": one("openai/gpt-5"), "GET /v1/models/openai/gpt-5": one("openai/gpt-5"),
+		"GET /v1/models/llama3:latest": one("llama3:latest"), "GET /v1/models/%FF": one(""),
+		"GET /v1/models/" + strings.Repeat("m", 5000): one(""),
+		"GET /v1beta/models":                          gemini, "GET /v1beta/models/": gemini,
+		"GET /v1beta/models/gemini-2.5-pro": {Gemini: true, One: true, Model: "gemini-2.5-pro"},
 	} {
-		if got := (&rules.Request{Method: request[0], Path: request[1]}).AsksForModels(); got != want {
-			t.Errorf("%v: %t", request, got)
+		method, path, _ := strings.Cut(request, " ")
+		q := rules.Request{Method: method, Path: path}
+		if got, ok := q.ModelsQuestion(); !ok || got != want || !q.AsksForModels() {
+			t.Errorf("%.60s: %+v %t", request, got, ok)
 		}
 	}
+	for _, request := range []string{
+		"POST /v1/models", "DELETE /v1/models/ft:gpt", "GET /v1/modelsx", "GET /v1", "GET /openai/v1/models", "GET /v1/model",
+		"GET /v1beta/models/gemini-2.5-pro:generateContent", "GET /v1/models/gemini-2.5-pro:countTokens",
+		"GET /v1beta/models/veo-3/operations/abc", "GET /v1beta/tunedModels", "GET /v1beta/models.json",
+	} {
+		method, path, _ := strings.Cut(request, " ")
+		q := rules.Request{Method: method, Path: path}
+		if got, ok := q.ModelsQuestion(); ok || got != (rules.ModelsQuestion{}) || q.AsksForModels() {
+			t.Errorf("%s: %+v", request, got)
+		}
+	}
+}
+
+func TestMethodsThatAreServed(t *testing.T) {
 	if rules.KnownMethod("BREW") || rules.KnownMethod("get") || !rules.KnownMethod("PATCH") {
 		t.Error("methods are mixed up")
 	}

@@ -22,21 +22,28 @@ var metadataAddresses = []netip.Addr{
 
 // ForbiddenAddress says whether nothing may be sent to an address, because it
 // is link-local or a cloud's metadata service. Who dials asks again, for the
-// address that a name led to.
+// address that a name led to; see Reach.
 func ForbiddenAddress(a netip.Addr) bool {
 	a = embedded(a.WithZone("").Unmap())
 	return a.IsLinkLocalUnicast() || a.IsLinkLocalMulticast() || slices.Contains(metadataAddresses, a)
 }
 
-// embedded gives the IPv4 address that an IPv6 one leads to through NAT64
-// (RFC 6052) or 6to4 (RFC 3056).
+var (
+	nat64      = netip.MustParsePrefix("64:ff9b::/96")
+	localNAT64 = netip.MustParsePrefix("64:ff9b:1::/48")
+	compatible = netip.MustParsePrefix("::/96")
+)
+
+// embedded gives the IPv4 address that an IPv6 one leads to: through NAT64 (RFC
+// 6052; RFC 8215, with an IPv4 address at its end), through 6to4 (RFC 3056), or
+// as IPv4-compatible addresses did (RFC 4291, section 2.5.5.1).
 func embedded(a netip.Addr) netip.Addr {
-	if !a.Is6() {
+	if !a.Is6() || a.IsUnspecified() || a.IsLoopback() {
 		return a
 	}
 	b := a.As16()
 	switch {
-	case netip.MustParsePrefix("64:ff9b::/96").Contains(a):
+	case nat64.Contains(a), localNAT64.Contains(a), compatible.Contains(a):
 		return netip.AddrFrom4([4]byte(b[12:16]))
 	case b[0] == 0x20 && b[1] == 0x02:
 		return netip.AddrFrom4([4]byte(b[2:6]))
@@ -49,15 +56,24 @@ func embedded(a netip.Addr) netip.Addr {
 // resolvers read as addresses (0xA9FEA9FE, 2852039166, 169.254.43518) are
 // forbidden too.
 func ForbiddenURL(text string) bool {
-	u, err := url.Parse(text)
-	if err != nil {
+	host, ok := hostIn(text)
+	if !ok {
 		return true
 	}
-	host := strings.TrimRight(strings.ToLower(u.Hostname()), ".")
 	if a, err := netip.ParseAddr(host); err == nil {
 		return ForbiddenAddress(a)
 	}
 	return slices.Contains(metadataHosts, host) || endsInNumber(host)
+}
+
+// hostIn gives the host of a URL, without a port, in lower case and without the
+// root's dot.
+func hostIn(text string) (host string, ok bool) {
+	u, err := url.Parse(text)
+	if err != nil {
+		return "", false
+	}
+	return strings.TrimRight(strings.ToLower(u.Hostname()), "."), true
 }
 
 // endsInNumber tells the hosts that the URL standard reads as IPv4 addresses.

@@ -29,6 +29,9 @@ func (a *Action) tree() *yaml.Node {
 	}
 	o.texts("limits", limits)
 	o.text("on_client_gone", a.OnClientGone)
+	if a.BodyLog {
+		o.put("body_log", boolNode(true))
+	}
 	if a.Respond != nil {
 		o.put("respond", a.Respond.tree())
 	}

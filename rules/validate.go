@@ -31,6 +31,7 @@ func Check(files []File) Problems {
 type checker struct {
 	problems  *Problems
 	upstreams map[string]bool // nil: taken to exist
+	reach     Reach
 	set       string
 	rule      *Rule
 }

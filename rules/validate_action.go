@@ -13,7 +13,7 @@ import (
 func (c *checker) action(a *Action) {
 	c.destination(a)
 	if a.Target != "" {
-		if problem, hint := targetProblem(a.Target); problem != "" {
+		if problem, hint := targetProblem(a.Target, c.reach); problem != "" {
 			c.refuse("action.target", hint, "%s", problem)
 		}
 	}
@@ -46,11 +46,11 @@ func (c *checker) action(a *Action) {
 func (c *checker) continues(a *Action) {
 	for _, part := range a.parts() {
 		switch part.name {
-		case "headers", "response_headers", "timeouts", "limits":
+		case "headers", "response_headers", "timeouts", "limits", "body_log":
 			continue
 		}
 		if part.given {
-			c.refuseKey("action."+part.name, "it may have headers, response_headers, timeouts and limits", "a rule with continue has no %s", part.name)
+			c.refuseKey("action."+part.name, "it may have headers, response_headers, timeouts, limits and body_log", "a rule with continue has no %s", part.name)
 		}
 	}
 }
@@ -67,7 +67,7 @@ func (a *Action) parts() []actionPart {
 		{"upstream", a.Upstream != ""}, {"upstreams", len(a.Upstreams) > 0}, {"target", a.Target != ""}, {"fallback", len(a.Fallback) > 0},
 		{"affinity", a.Affinity != ""}, {"path", a.Path != nil}, {"model", a.Model != ""}, {"headers", !a.Headers.empty()},
 		{"response_headers", !a.ResponseHeaders.empty()}, {"timeouts", a.Timeouts != (accounts.Timeouts{})}, {"retry", a.Retry != nil},
-		{"limits", len(a.Limits) > 0}, {"on_client_gone", a.OnClientGone != ""}, {"respond", a.Respond != nil},
+		{"limits", len(a.Limits) > 0}, {"on_client_gone", a.OnClientGone != ""}, {"body_log", a.BodyLog}, {"respond", a.Respond != nil},
 	}
 }
 
@@ -298,7 +298,7 @@ func (c *checker) respond(r *Respond) {
 
 // targetProblem says why a URL cannot be a rule's destination. The URL is not
 // repeated: people paste credentials into URLs.
-func targetProblem(target string) (problem, hint string) {
+func targetProblem(target string, reach Reach) (problem, hint string) {
 	if strings.Contains(target, "${") {
 		return "the target holds \"${\"; placeholders do not stand in URLs", "write them into path: {add_prefix: …}"
 	}
@@ -308,6 +308,9 @@ func targetProblem(target string) (problem, hint string) {
 	}
 	if ForbiddenURL(target) {
 		return "the target is a link-local or cloud-metadata address", "name a host that models run on"
+	}
+	if reach.URL(target) != nil {
+		return "the target is not a public address, and this gateway calls no other", "the server says private_targets: deny"
 	}
 	return "", ""
 }

@@ -127,7 +127,7 @@ func (w *warner) withoutEffect() {
 	if !slices.ContainsFunc(a.parts(), func(p actionPart) bool { return p.given }) {
 		hint := "name an upstream, a target or what to respond"
 		if w.rule.Continue {
-			hint = "give it headers, response_headers, timeouts or limits"
+			hint = "give it headers, response_headers, timeouts, limits or body_log"
 		}
 		w.say("action", hint, "rule %q is without effect: its action is empty", w.rule.Name)
 	}

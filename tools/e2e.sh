@@ -10,23 +10,7 @@ readme=$(cd "$(dirname "$0")/.." && pwd)/README.md
 command -v curl >/dev/null || { echo "e2e.sh needs curl" >&2; exit 1; }
 
 dir=$(mktemp -d)
-server=
-stop() {
-	[ -z "$server" ] || kill -9 "$server" 2>/dev/null || :
-	rm -rf "$dir"
-}
-trap stop EXIT
-
-export LLMGW_DATA="$dir/data" LLMGW_NO_INPUT=1 NO_COLOR=1
-unset LLMGW_SERVER LLMGW_CONFIG LLMGW_LISTEN LLMGW_ADMIN_LISTEN 2>/dev/null || :
-cd "$dir" # no llmgw.yaml of the caller's is found here
-
-fail() {
-	echo "FAIL: $1" >&2
-	shift
-	for file in "$@"; do sed "s|^|  |" "$file" >&2; done
-	exit 1
-}
+. "$(dirname "$readme")/tools/gateway.sh"
 
 # has TEXT FILE WHAT fails unless the file has the text in it.
 has() {
@@ -41,6 +25,9 @@ answers() {
 	got=$(curl -sS --max-time 20 -o "$file" -w '%{http_code}' "$@") || fail "curl $*" "$dir/log"
 	[ "$got" = "$want" ] || fail "status $got, wanted $want: $*" "$file" "$dir/log"
 }
+
+start_gateway
+echo "ok   serve answers at $proxy"
 
 # The commands that the README lists, and the verbs of each.
 awk -F'|' '/^\| `/ {
@@ -57,18 +44,6 @@ while read -r command; do
 	grep -q "llmgw $command" "$dir/a" || fail "the README lists $command" "$dir/a"
 done <commands
 echo "ok   every command of the README is there"
-
-"$llmgw" serve --no-detect --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --log-format json >"$dir/out" 2>"$dir/log" &
-server=$!
-tries=0
-until "$llmgw" status -o json --jq .proxy >"$dir/proxy" 2>"$dir/status"; do
-	kill -0 "$server" 2>/dev/null || fail "serve ended" "$dir/out" "$dir/log"
-	tries=$((tries + 1))
-	[ "$tries" -lt 100 ] || fail "no gateway after 10 s" "$dir/status" "$dir/log"
-	sleep 0.1
-done
-proxy=$(tr -d '"\n' <"$dir/proxy")
-echo "ok   serve answers at $proxy"
 
 key=$("$llmgw" keys create e2e 2>"$dir/created") || fail "keys create" "$dir/created"
 bearer="Authorization: Bearer $key"

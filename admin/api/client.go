@@ -98,6 +98,18 @@ func (c *Client) RevokeKey(ctx context.Context, name string) (Key, error) {
 	return call[Key](ctx, c, http.MethodPost, "/keys/"+segment(name)+"/revoke", nil)
 }
 
+// AddSecret gives a key one more secret, which ends by itself. CodeConflict
+// where the key is not in force.
+func (c *Client) AddSecret(ctx context.Context, key string, secret NewSecret) (AddedSecret, error) {
+	return call[AddedSecret](ctx, c, http.MethodPost, "/keys/"+segment(key)+"/secrets", secret)
+}
+
+// SetSecretEnd moves the end of a secret of AddSecret; CodeNotFound where the key
+// has it no longer.
+func (c *Client) SetSecretEnd(ctx context.Context, key, id string, end time.Time) (Key, error) {
+	return call[Key](ctx, c, http.MethodPut, "/keys/"+segment(key)+"/secrets/"+segment(id), SecretEnd{ExpiresAt: end})
+}
+
 // Upstreams lists the upstreams.
 func (c *Client) Upstreams(ctx context.Context) ([]Upstream, error) {
 	list, err := call[List[Upstream]](ctx, c, http.MethodGet, "/upstreams", nil)

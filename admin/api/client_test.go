@@ -60,6 +60,7 @@ func TestEveryCallHasItsMethodPathAndBody(t *testing.T) {
 	ctx := t.Context()
 	only := func(_ any, err error) error { return err }
 	revision := int64(4)
+	end := time.Date(2027, 2, 20, 0, 0, 0, 0, time.UTC)
 	for _, c := range []struct {
 		want string
 		call func() error
@@ -71,6 +72,12 @@ func TestEveryCallHasItsMethodPathAndBody(t *testing.T) {
 		{"GET /api/v1/keys/a%2Fb%3F ", func() error { return only(client.Key(ctx, "a/b?")) }},
 		{"GET /api/v1/keys/%2E%2E ", func() error { return only(client.Key(ctx, "..")) }},
 		{`POST /api/v1/keys {"name":"ci-bot"}`, func() error { return only(client.CreateKey(ctx, api.NewKey{Name: "ci-bot"})) }},
+		{`POST /api/v1/keys/run@a/secrets {"expires_at":"2027-02-20T00:00:00Z","make":true}`, func() error {
+			return only(client.AddSecret(ctx, "run@a", api.NewSecret{ExpiresAt: end, Make: true}))
+		}},
+		{`PUT /api/v1/keys/run@a/secrets/ab {"expires_at":"2027-02-20T00:00:00Z"}`, func() error {
+			return only(client.SetSecretEnd(ctx, "run@a", "ab", end))
+		}},
 		{"POST /api/v1/chat-keys ", func() error { return only(client.ChatKey(ctx)) }},
 		{"POST /api/v1/keys/ci-bot/revoke ", func() error { return only(client.RevokeKey(ctx, "ci-bot")) }},
 		{"GET /api/v1/upstreams ", func() error { return only(client.Upstreams(ctx)) }},

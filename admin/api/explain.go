@@ -33,6 +33,7 @@ type Explanation struct {
 	Candidates []CandidateReport `json:"candidates,omitempty"` // in the order in which they are tried
 	Retry      *RetryReport      `json:"retry,omitempty"`
 	Limits     []string          `json:"limits,omitempty"`
+	BodyLog    bool              `json:"body_log,omitempty"` // a rule wants the bodies logged; serve must keep a log
 	Response   *Header           `json:"response_headers,omitempty"`
 	Status     int               `json:"status,omitempty"`  // of what the gateway itself answers
 	Code       string            `json:"code,omitempty"`    // x-llmgw-error of a refusal

@@ -76,6 +76,27 @@ type CreatedKey struct {
 	Secret string `json:"secret"`
 }
 
+// NewSecret asks for one more secret of a key, for a program that runs for a
+// while: what is sent with it is the key's.
+type NewSecret struct {
+	ExpiresAt time.Time `json:"expires_at"`     // 30 days from now at the most
+	Make      bool      `json:"make,omitempty"` // make the key where there is none, and put one that was revoked to use again
+}
+
+// AddedSecret is the answer to NewSecret, and the only time the secret is seen.
+type AddedSecret struct {
+	Key
+	Secret          string    `json:"secret"`
+	SecretID        string    `json:"secret_id"` // what SetSecretEnd wants; it tells nothing of the secret
+	SecretExpiresAt time.Time `json:"secret_expires_at"`
+}
+
+// SecretEnd moves the end of a secret: to later, or with a time that is not in
+// the future to now.
+type SecretEnd struct {
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
 // Upstream is an upstream as it is shown.
 type Upstream struct {
 	ID          string       `json:"id"`

@@ -97,6 +97,7 @@ func (n *node) writeTry(w io.Writer) {
                "messages":[{"role":"user","content":"hello"}]}'
 
     llmgw chat hello         the same without the typing
+    llmgw run -- claude      Claude Code through this gateway (also: codex, …)
     llmgw status             what it does now
 `, n.firstKey.Reveal(), told(&n.proxyURL))
 }

@@ -209,12 +209,7 @@ func references() accounts.References {
 			return accounts.NewSecret(strings.TrimSpace(text)), nil
 		},
 		"file": func(_ context.Context, path string) (accounts.Secret, error) {
-			f, err := os.Open(path)
-			if err != nil {
-				return accounts.Secret{}, err
-			}
-			defer f.Close() //nolint:errcheck // it was only read
-			text, err := io.ReadAll(io.LimitReader(f, longestSecret))
+			text, err := readRegular(path, longestSecret)
 			if err != nil {
 				return accounts.Secret{}, err
 			}

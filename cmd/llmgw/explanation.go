@@ -152,6 +152,9 @@ func (e *explanation) addOutcome() {
 		}
 	}
 	e.detail("limits", strings.Join(e.Limits, ", "))
+	if e.BodyLog {
+		e.detail("body log", "on, where serve has --body-log FILE")
+	}
 	e.detail("response", headerText(e.Response))
 }
 

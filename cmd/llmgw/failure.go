@@ -30,7 +30,7 @@ const exitCodesHelp = `What the exit code of llmgw says:
 
   0         done
   1         failed; for diff: differences exist; for rules test and explain:
-            not as expected; for health: not healthy
+            not as expected; for health and doctor: not healthy
   2         wrong usage: unknown flag, missing argument; delete, revoke or
             rollback without --yes where nobody can be asked
   3         invalid input: configuration or rules file has errors, each shown
@@ -44,7 +44,8 @@ const exitCodesHelp = `What the exit code of llmgw says:
   130, 143  interrupted by Ctrl-C, SIGTERM (serve ends with 0)
 
 serve: 0 after a graceful stop, 1 a start-up failure worth a retry, 2 and 3 not
-worth one.`
+worth one. run: the code of the program it ran, 126 where that cannot be run, 127
+where there is none of that name, 128 and the number of the signal that killed it.`
 
 // failure is what went wrong as the operator sees it: one fact, and one action
 // that can be pasted.

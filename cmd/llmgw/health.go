@@ -38,7 +38,11 @@ func newHealth(a *app) *cobra.Command {
 			}
 			ctx, cancel := context.WithTimeout(ctx, timeout)
 			defer cancel()
-			return a.health(ctx, s, strings.TrimRight(at, "/")+probe(live))
+			if err := askProbe(ctx, s, strings.TrimRight(at, "/")+probe(live)); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(a.out, "ok")
+			return err
 		}),
 	}
 	c.Flags().StringVar(&at, "url", "", "the proxy's address; default: what LLMGW_LISTEN or the configuration file says (`URL`)")
@@ -56,9 +60,9 @@ func probe(live bool) string {
 	return "/readyz"
 }
 
-// health asks one probe. Nothing secret is sent, so a certificate for another
+// askProbe asks one probe; an error where the answer is no. Nothing secret is sent, so a certificate for another
 // name does not matter to the question whether this one answers.
-func (a *app) health(ctx context.Context, s *settings, at string) error {
+func askProbe(ctx context.Context, s *settings, at string) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, at, nil)
 	if err != nil || request.URL.Host == "" {
 		return usage("--url is not a URL; write http://HOST:PORT")
@@ -81,8 +85,7 @@ func (a *app) health(ctx context.Context, s *settings, at string) error {
 	if response.StatusCode != http.StatusOK {
 		return failed(nil, "%s: %d %s", at, response.StatusCode, text)
 	}
-	_, err = fmt.Fprintln(a.out, "ok")
-	return err
+	return nil
 }
 
 // localURL is where the gateway of these settings answers clients, as seen

@@ -44,8 +44,8 @@ func newRoot(a *app) *cobra.Command {
 		&cobra.Group{ID: groupOperate, Title: "Operate"},
 	)
 	addGlobalFlags(root.PersistentFlags())
-	grouped(root, groupRun, newServe(a), newMock(a), newChat(a))
-	grouped(root, groupObserve, newStatus(a), newHealth(a))
+	grouped(root, groupRun, newServe(a), newMock(a), newRun(a), newEnv(a), newChat(a))
+	grouped(root, groupObserve, newStatus(a), newHealth(a), newDoctor(a))
 	grouped(root, groupManage, newRules(a), newUpstreams(a), newKeys(a))
 	grouped(root, groupOperate, newConfig(a), newVersion(a))
 	root.SetCompletionCommandGroupID(groupOperate)

@@ -144,7 +144,7 @@ func actionText(action map[string]any) string {
 	if fallback, ok := action["fallback"]; ok {
 		text += "  else " + entriesText(fallback)
 	}
-	for _, field := range []string{"path", "headers", "response_headers", "timeouts", "retry", "limits"} {
+	for _, field := range []string{"path", "headers", "response_headers", "timeouts", "retry", "limits", "body_log"} {
 		if _, ok := action[field]; ok {
 			text += "  +" + field
 		}

@@ -38,6 +38,8 @@ func TestScripts(t *testing.T) {
 			"http":      httpCall,
 			"mode":      fileMode,
 			"field":     field,
+			"collector": startCollector,
+			"spans":     exportedSpans,
 		},
 		RequireExplicitExec: true,
 		// For all of them together, with the race detector, beside other packages
@@ -54,6 +56,7 @@ func newHome(env *testscript.Env) error {
 	env.Setenv("LLMGW_LISTEN", "127.0.0.1:0")
 	env.Setenv("LLMGW_ADMIN_LISTEN", "127.0.0.1:0")
 	env.Setenv("LLMGW_DRAIN_DELAY", "0s")
+	env.Values[collectorKey{}] = map[string]*collector{}
 	return os.Mkdir(home, 0o700)
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -20,6 +21,7 @@ import (
 	"github.com/llmgw/llmgw/accounts"
 	"github.com/llmgw/llmgw/admin"
 	"github.com/llmgw/llmgw/proxy"
+	"github.com/llmgw/llmgw/rules"
 	"github.com/llmgw/llmgw/store"
 )
 
@@ -50,11 +52,15 @@ type node struct {
 	store    *store.Store
 	vault    accounts.Vault
 	local    map[string]string // see proxy.Options.Local
+	tracing  *proxy.Tracing    // nil: off
+	bodyLog  io.Writer         // nil: off
 	proxy    *proxy.Proxy
 	server   *proxy.Server
 	registry *prometheus.Registry
 	admin    *admin.Server
 	firstKey accounts.Secret // made by this start; zero where there was a key
+
+	certificates []tls.Certificate // of the proxy's port; none: no TLS
 
 	listener  net.Listener // of the proxy
 	proxyURL  atomic.Pointer[string]
@@ -81,7 +87,8 @@ func (a *app) serve(ctx context.Context) (err error) {
 
 	// The proxy listener is last: once it accepts, everything else answers.
 	for _, step := range []func(context.Context) error{
-		n.openLog, n.openData, n.openSecretKey, n.openStore, n.firstConfig, n.startMock, n.openProxy,
+		n.readCertificate, n.openLog, n.openTracing, n.openBodyLog, n.openData, n.openSecretKey, n.openStore, n.firstConfig,
+		n.startMock, n.openProxy,
 		n.startSocket, n.startAdmin, n.startMetrics, n.startProxy, n.announce,
 	} {
 		if err := step(n.ctx); err != nil {
@@ -191,7 +198,8 @@ func (n *node) openProxy(ctx context.Context) error {
 	}
 	p, err := proxy.New(proxy.Options{
 		Source: n.store, Issuer: n.store.Issuer, Vault: n.vault, Log: n.log, Node: nodeName(),
-		MaxBody: n.settings.bytes("max-body"), TrustedProxies: trusted, Local: n.local,
+		MaxBody: n.settings.bytes("max-body"), TrustedProxies: trusted, Local: n.local, Reach: n.reach(),
+		Tracing: n.tracing, BodyLog: n.bodyLog,
 	})
 	if err != nil {
 		return err
@@ -206,13 +214,19 @@ func (n *node) openProxy(ctx context.Context) error {
 	return n.register(p.Collector())
 }
 
+// reach is how far this gateway's requests may go, those of the upstream test
+// too.
+func (n *node) reach() rules.Reach {
+	if n.settings.text("private-targets") == "deny" {
+		return rules.PublicOnly
+	}
+	return rules.Everywhere
+}
+
 // startProxy binds the proxy's port, makes the first key where there is none
 // yet, and takes requests.
 func (n *node) startProxy(ctx context.Context) error {
-	certificates, err := n.certificates()
-	if err != nil {
-		return err
-	}
+	var err error
 	if n.listener, err = n.listen(ctx, "listen", n.settings.text("listen")); err != nil {
 		return err
 	}
@@ -220,7 +234,7 @@ func (n *node) startProxy(ctx context.Context) error {
 		return errors.Join(err, n.listener.Close())
 	}
 	n.proxyURL.Store(n.urlOf(n.listener))
-	n.server = proxy.NewServer(n.proxy, certificates...)
+	n.server = proxy.NewServer(n.proxy, n.certificates...)
 	n.parts.Go(func() error { return n.server.Serve(n.listener) })
 	n.onClose(func() error {
 		gone, cancel := context.WithCancel(context.Background())
@@ -231,19 +245,22 @@ func (n *node) startProxy(ctx context.Context) error {
 	return nil
 }
 
-func (n *node) certificates() ([]tls.Certificate, error) {
+// readCertificate comes before anything is opened or locked: a mistake in it is
+// no reason to touch the data.
+func (n *node) readCertificate(context.Context) error {
 	cert, key := n.settings.text("tls-cert"), n.settings.text("tls-key")
 	switch {
 	case cert == "" && key == "":
-		return nil, nil
+		return nil
 	case cert == "" || key == "":
-		return nil, invalid("tls_cert and tls_key belong together, one of them is missing")
+		return invalid("tls_cert and tls_key belong together, one of them is missing")
 	}
 	pair, err := tls.LoadX509KeyPair(cert, key)
 	if err != nil {
-		return nil, invalid("reading the certificate: %v", err)
+		return invalid("reading the certificate: %v", err)
 	}
-	return []tls.Certificate{pair}, nil
+	n.certificates = []tls.Certificate{pair}
+	return nil
 }
 
 // urlOf is the proxy's address as seen from this machine.

@@ -50,7 +50,7 @@ func (n *node) startMock(ctx context.Context) error {
 func (n *node) startSocket(ctx context.Context) error {
 	server, err := admin.New(admin.Options{
 		Version: version, Store: adminStore{n.store}, Issuer: n.store.Issuer, Vault: n.vault,
-		Status: n.status, Ready: n.proxy.Ready, Gatherer: n.registry, Client: n.testClient(), Log: n.log,
+		Status: n.status, Ready: n.proxy.Ready, Gatherer: n.registry, Client: n.testClient(), Reach: n.reach(), Log: n.log,
 	})
 	if err != nil {
 		return err
@@ -107,21 +107,15 @@ func adminServer(h http.Handler) *http.Server {
 	}
 }
 
-// testClient sends the requests of upstream tests, to the built-in mock too.
+// testClient sends the requests of upstream tests. It goes where the proxy goes,
+// and no further.
 func (n *node) testClient() *http.Client {
-	dialer := &net.Dialer{Timeout: 5 * time.Second}
-	t := &http.Transport{
-		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			if local, ok := n.local[address]; ok {
-				address = local
-			}
-			return dialer.DialContext(ctx, network, address)
-		},
+	return &http.Client{Transport: &http.Transport{
+		DialContext:         n.proxy.Dial,
 		TLSHandshakeTimeout: 5 * time.Second,
 		DisableKeepAlives:   true,
 		ForceAttemptHTTP2:   true,
-	}
-	return &http.Client{Transport: t}
+	}}
 }
 
 func (n *node) register(c prometheus.Collector) error {

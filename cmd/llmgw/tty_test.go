@@ -168,6 +168,7 @@ func TestTheFirstStartOnATerminalShowsTheKeyOnceAndWhatToTypeNext(t *testing.T) 
                "messages":[{"role":"user","content":"hello"}]}'
 
     llmgw chat hello         the same without the typing
+    llmgw run -- claude      Claude Code through this gateway (also: codex, …)
     llmgw status             what it does now
 
 ready in N s, Ctrl-C stops
