@@ -11,6 +11,7 @@ type Config struct {
 	Revision  int64
 	Files     []File
 	Upstreams []accounts.Upstream
+	Bindings  []accounts.Binding
 
 	// Reach is that of the server where rules are about to be stored: a target
 	// beyond it is refused then. What is stored already goes on being compiled
