@@ -217,13 +217,19 @@ func (c *keyCache) invalidate(subjects map[string]int64) {
 }
 
 // drop is invalidate without a number: what changed is known, and where the log
-// stands now is not. Readings under way are thrown away and made again.
+// stands now is not. Readings under way are thrown away and made again. Where a
+// user changed, all is dropped: which keys are the user's may have changed, too,
+// without this node having heard of it.
 func (c *keyCache) drop(subjects []string) {
 	if !slices.ContainsFunc(subjects, identifies) {
 		return
 	}
 	c.dropped.renew()
-	c.sweep(slices.Values(subjects), slices.ContainsFunc(subjects, isKey))
+	if slices.ContainsFunc(subjects, isUser) {
+		c.empty()
+		return
+	}
+	c.sweep(slices.Values(subjects), true)
 }
 
 // sweep takes out of every shard what depends on subjects, and, where keys are
@@ -245,6 +251,10 @@ func (c *keyCache) sweep(subjects iter.Seq[string], ofKeys bool) {
 // reset drops everything, whatever numbers come next.
 func (c *keyCache) reset() {
 	c.dropped.clear()
+	c.empty()
+}
+
+func (c *keyCache) empty() {
 	for i := range c.shards {
 		s := &c.shards[i]
 		s.mu.Lock()

@@ -81,6 +81,8 @@ func (d *dropped) overtakes(f finding, era int64) bool {
 
 // identifies says whether an identity can depend on a subject: a key, or the
 // user who owns it.
-func identifies(subject string) bool { return isKey(subject) || strings.HasPrefix(subject, "user:") }
+func identifies(subject string) bool { return isKey(subject) || isUser(subject) }
 
 func isKey(subject string) bool { return strings.HasPrefix(subject, "key:") }
+
+func isUser(subject string) bool { return strings.HasPrefix(subject, "user:") }
