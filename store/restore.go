@@ -112,8 +112,12 @@ func place(fresh, path string) error {
 // claim makes sure that nobody has the database open, and that all of it is in
 // its one file: SQLite ends the mode in which it writes beside the file for the
 // only connection there is, and for no other. A file that is no sound database is
-// nobody's, and may be replaced as it is.
+// nobody's, and may be replaced as it is; SQLite is kept from one that does not
+// even begin as a database does, since it would tidy up beside it.
 func claim(ctx context.Context, path string) (err error) {
+	if is, err := isDatabase(path); err != nil || !is {
+		return err
+	}
 	db, err := openSQLite(path, 1, url.Values{"mode": {"rw"}, "_busy_timeout": {"1000"}})
 	if err != nil {
 		return err
@@ -131,4 +135,21 @@ func claim(ctx context.Context, path string) (err error) {
 		return nil
 	}
 	return err
+}
+
+// isDatabase says whether a file begins as those of SQLite do
+// (https://sqlite.org/fileformat.html, section 1.3).
+func isDatabase(path string) (is bool, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	const magic = "SQLite format 3\x00"
+	var head [len(magic)]byte
+	n, err := io.ReadFull(f, head[:])
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return false, nil
+	}
+	return string(head[:n]) == magic, err
 }

@@ -27,6 +27,9 @@ func TestMain(m *testing.M) {
 	if path := os.Getenv(crashPath); path != "" {
 		os.Exit(changeUntilKilled(path))
 	}
+	if path := os.Getenv(holdPath); path != "" {
+		os.Exit(holdOpen(path))
+	}
 	if path := os.Getenv(rotatePath); path != "" {
 		os.Exit(rotateUntilKilled(path, os.Getenv(rotateSeeds)))
 	}
