@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -21,36 +22,21 @@ import (
 // auditEdit is what a change does to one object.
 type auditEdit struct {
 	subject, name string
-	before, after []byte // JSON; nil where there is none
+	before, after any // as they stand in the audit; nil where there is none
 }
 
 // note keeps for the audit that an object was before and is after, nil where it
 // was not there or is there no more. What happens to one object more than once
 // within a change is one edit.
-func (st *State) note(subject, name string, before, after any) error {
-	e := auditEdit{subject: subject, name: name}
-	var err error
-	if e.before, err = auditText(before); err != nil {
-		return fmt.Errorf("describing %s: %w", subject, err)
-	}
-	if e.after, err = auditText(after); err != nil {
-		return fmt.Errorf("describing %s: %w", subject, err)
-	}
+func (st *State) note(subject, name string, before, after any) {
+	e := auditEdit{subject: subject, name: name, before: before, after: after}
 	at := slices.IndexFunc(st.noted, func(other auditEdit) bool { return other.subject == subject })
 	if at < 0 {
 		st.noted = append(st.noted, e)
-		return nil
+		return
 	}
 	e.before = st.noted[at].before
 	st.noted[at] = e
-	return nil
-}
-
-func auditText(v any) ([]byte, error) {
-	if v == nil {
-		return nil, nil
-	}
-	return json.Marshal(v)
 }
 
 // unless is v, or nil where there was nothing.
@@ -67,14 +53,28 @@ func (st *State) writeAudit() error {
 		if e.before == nil && e.after == nil {
 			continue // it came and went within the change
 		}
+		leaveOutEqual(e.before, e.after)
+		before, err1 := auditText(e.before)
+		after, err2 := auditText(e.after)
+		if err := errors.Join(err1, err2); err != nil {
+			return fmt.Errorf("describing %s: %w", e.subject, err)
+		}
 		n++
 		_, err := st.on.run(st.ctx, `INSERT INTO audit (seq, n, subject, name, before_change, after_change)
-			VALUES (?, ?, ?, ?, ?, ?)`, st.seq, n, e.subject, e.name, someText(string(e.before)), someText(string(e.after)))
+			VALUES (?, ?, ?, ?, ?, ?)`, st.seq, n, e.subject, e.name, before, after)
 		if err != nil {
 			return unavailable(err)
 		}
 	}
 	return nil
+}
+
+func auditText(v any) (sql.NullString, error) {
+	if v == nil {
+		return sql.NullString{}, nil
+	}
+	text, err := json.Marshal(v)
+	return someText(string(text)), err
 }
 
 // AuditQuery says which part of the audit is wanted. The zero value is all of

@@ -23,6 +23,36 @@ func fingerprintOf(hash []byte) string {
 	return "sha256:" + hex.EncodeToString(hash)[:fingerprintDigits]
 }
 
+// leaveOutEqual takes out of an object before and after what would make the audit
+// grow with the size of the object rather than of the change: names of rules that
+// stand in the same order, and secrets of a key that stay as they are.
+func leaveOutEqual(before, after any) {
+	switch was := before.(type) {
+	case *auditSet:
+		if is, ok := after.(*auditSet); ok && slices.Equal(was.Names, is.Names) {
+			was.Names, is.Names = nil, nil
+		}
+	case *auditKey:
+		if is, ok := after.(*auditKey); ok {
+			old := was.Secrets
+			was.Secrets = without(was.Secrets, is.Secrets)
+			is.Secrets = without(is.Secrets, old)
+		}
+	}
+}
+
+// without gives the secrets that others do not have just so.
+func without(secrets, others []auditSecret) (left []auditSecret) {
+	for i := range secrets {
+		if !slices.ContainsFunc(others, secrets[i].equal) {
+			left = append(left, secrets[i])
+		}
+	}
+	return left
+}
+
+// auditKey is a key; of one that was altered only those secrets stand in it that
+// were.
 type auditKey struct {
 	Name        string            `json:"name"`
 	UserID      string            `json:"user_id,omitempty"`
@@ -44,9 +74,15 @@ type auditSecret struct {
 	ExpiresAt   *time.Time `json:"expires_at,omitempty"`
 }
 
+func (s auditSecret) equal(other auditSecret) bool {
+	sameEnd := s.ExpiresAt == nil && other.ExpiresAt == nil ||
+		s.ExpiresAt != nil && other.ExpiresAt != nil && s.ExpiresAt.Equal(*other.ExpiresAt)
+	return sameEnd && s.Fingerprint == other.Fingerprint && s.Last4 == other.Last4 && s.CreatedAt.Equal(other.CreatedAt)
+}
+
 func auditKeyOf(k *accounts.Key) *auditKey {
 	a := &auditKey{
-		Name: k.Name, UserID: k.UserID, Tags: k.Tags, Models: k.Models, Enabled: !k.Disabled,
+		Name: k.Name, UserID: k.UserID, Tags: k.Tags, Models: slices.Clone(k.Models), Enabled: !k.Disabled,
 		CreatedAt: k.CreatedAt, ExpiresAt: someTime(k.ExpiresAt), RevokedAt: someTime(k.RevokedAt), KeepStreams: k.KeepStreams,
 	}
 	for _, l := range k.Limits {
@@ -104,7 +140,7 @@ type auditBinding struct {
 func auditBindingOf(b *accounts.Binding) *auditBinding {
 	a := &auditBinding{
 		KeyID: b.KeyID, UserID: b.UserID, UpstreamID: b.UpstreamID, CredentialID: b.CredentialID,
-		Order: b.Order, Weight: b.Weight, Models: b.Models, CreatedAt: b.CreatedAt,
+		Order: b.Order, Weight: b.Weight, Models: slices.Clone(b.Models), CreatedAt: b.CreatedAt,
 	}
 	if b.Tag != "" {
 		a.Tag = b.Tag + "=" + b.TagValue
@@ -165,7 +201,7 @@ type auditSet struct {
 	Rules []json.RawMessage `json:"rules,omitempty"`
 }
 
-func (st *State) noteSet(set string, e *ruleEdits) error {
+func (st *State) noteSet(set string, e *ruleEdits) {
 	var before, after []ruleRow
 	for _, row := range slices.Concat(e.insert, e.update) {
 		stored, was := st.book.rules[row.Name]
@@ -192,10 +228,7 @@ func (st *State) noteSet(set string, e *ruleEdits) error {
 	if f, there := st.book.wanted[set]; there {
 		is = auditSetOf(f.Order, f.Rules, after)
 	}
-	if was != nil && is != nil && slices.Equal(was.Names, is.Names) {
-		was.Names, is.Names = nil, nil
-	}
-	return st.note("set:"+set, set, unless(was == nil, was), unless(is == nil, is))
+	st.note("set:"+set, set, unless(was == nil, was), unless(is == nil, is))
 }
 
 func auditSetOf(order int, all []rules.Rule, shown []ruleRow) *auditSet {

@@ -93,7 +93,7 @@ func (s *Store) copyTo(ctx context.Context, path string) (Manifest, error) {
 	}
 	_, err = db.ExecContext(ctx, `VACUUM INTO ?`, absolute)
 	if err := errors.Join(err, db.Close()); err != nil {
-		return Manifest{}, unavailable(err)
+		return Manifest{}, fmt.Errorf("writing the copy: %w", err)
 	}
 	if err := syncFile(path); err != nil {
 		return Manifest{}, err
@@ -188,9 +188,7 @@ func readManifest(backup string) (m Manifest, err error) {
 	if err := errors.Join(err, f.Close()); err != nil {
 		return m, err
 	}
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&m); err != nil {
+	if err := json.Unmarshal(text, &m); err != nil { // one of a newer llmgw may say more
 		return m, fmt.Errorf("reading manifest: %w", ErrDamaged)
 	}
 	return m, nil

@@ -170,7 +170,8 @@ func (st *State) PutKey(k accounts.Key) error {
 		return fmt.Errorf("storing key %q: %w", k.Name, err)
 	}
 	st.touch("key:"+k.ID, false)
-	return st.note("key:"+k.ID, k.Name, unless(isNew, auditKeyOf(&stored)), auditKeyOf(&k))
+	st.note("key:"+k.ID, k.Name, unless(isNew, auditKeyOf(&stored)), auditKeyOf(&k))
+	return nil
 }
 
 // DeleteKey deletes a key, found by name or id, with its secrets and bindings.
@@ -189,7 +190,8 @@ func (st *State) DeleteKey(nameOrID string) error {
 		}
 	}
 	st.touch("key:"+k.ID, false)
-	return st.note("key:"+k.ID, k.Name, auditKeyOf(&k), nil)
+	st.note("key:"+k.ID, k.Name, auditKeyOf(&k), nil)
+	return nil
 }
 
 // normalKey is k as it would be read back.

@@ -152,7 +152,8 @@ func (st *State) PutUpstream(u accounts.Upstream) error {
 		return fmt.Errorf("storing upstream %q: %w", u.Name, err)
 	}
 	st.touch("upstream:"+u.ID, true)
-	return st.note("upstream:"+u.ID, u.Name, unless(isNew, auditUpstreamOf(&stored)), auditUpstreamOf(&u))
+	st.note("upstream:"+u.ID, u.Name, unless(isNew, auditUpstreamOf(&stored)), auditUpstreamOf(&u))
+	return nil
 }
 
 // keepsBound refuses to take away a credential that a binding names.
@@ -248,7 +249,8 @@ func (st *State) DeleteUpstream(nameOrID string) error {
 		}
 	}
 	st.touch("upstream:"+u.ID, true)
-	return st.note("upstream:"+u.ID, u.Name, auditUpstreamOf(&u), nil)
+	st.note("upstream:"+u.ID, u.Name, auditUpstreamOf(&u), nil)
+	return nil
 }
 
 // usersOf says, for people, what names an upstream.

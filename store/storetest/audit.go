@@ -125,6 +125,37 @@ func testAudit(t *testing.T, empty Database) {
 			t.Errorf("got %s: %s", shape(rows), rows[0].After)
 		}
 	})
+	t.Run("of a key stand the secrets that changed", func(t *testing.T) {
+		s := one(t, empty)
+		must(t, s, putKey(key("k", "s1", "s2", "s3")))
+		must(t, s, func(st *store.State) error {
+			k, err := st.Key("k")
+			if err != nil {
+				return err
+			}
+			ended := key("k", "s1", "s2", "s4")
+			for i := range ended.Secrets {
+				if ended.Secrets[i].Hash == accounts.HashKey("s2") {
+					ended.Secrets[i].ExpiresAt = someday
+				}
+			}
+			ended.CreatedAt = k.CreatedAt
+			renamed := ended
+			renamed.Name = "renamed"
+			return errors.Join(st.PutKey(ended), st.PutKey(renamed))
+		})
+		fingerprint := func(secret string) string {
+			hash := accounts.HashKey(secret)
+			return fmt.Sprintf("sha256:%x", hash[:4])
+		}
+		r := audit(t, s, store.AuditQuery{Limit: 1})[0]
+		for secret, want := range map[string][2]bool{"s1": {false, false}, "s2": {true, true}, "s3": {true, false}, "s4": {false, true}} {
+			before, after := strings.Contains(string(r.Before), fingerprint(secret)), strings.Contains(string(r.After), fingerprint(secret))
+			if before != want[0] || after != want[1] {
+				t.Errorf("%s stands before: %t, after: %t, want %v", secret, before, after, want)
+			}
+		}
+	})
 	t.Run("a change that is undone leaves nothing", func(t *testing.T) {
 		s := one(t, empty)
 		_, err := s.Change(t.Context(), meta(), func(st *store.State) error { return errors.Join(st.PutKey(key("k", "s1")), errors.New("no")) })
