@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -39,6 +40,9 @@ type gateway struct {
 	env    map[string]string // what env: references lead to
 	ready  error
 	reach  rules.Reach
+	people *people
+	open   bool                           // see admin.Options.Open
+	peer   func(*http.Request) netip.Addr // see admin.Options.Peer
 
 	secretKey *accounts.SecretKey
 }
@@ -47,6 +51,7 @@ type gateway struct {
 // for a store that cannot be reached.
 type onStore struct {
 	*store.Store
+	people  *people
 	broken  error
 	unknown int64 // a revision from before there was a history
 	dropped int64 // a revision whose rules are not kept any more
@@ -56,7 +61,7 @@ func (s *onStore) Change(ctx context.Context, meta accounts.Meta, f func(admin.S
 	if s.broken != nil {
 		return accounts.Change{}, s.broken
 	}
-	return s.Store.Change(ctx, meta, func(st *store.State) error { return f(st) })
+	return s.Store.Change(ctx, meta, func(st *store.State) error { return f(peopled{st, s.people}) })
 }
 
 func (s *onStore) LastConfigChange(ctx context.Context) (accounts.Change, error) {
@@ -153,8 +158,9 @@ func open(t testing.TB) *gateway {
 			t.Error(err)
 		}
 	})
+	folk := newPeople()
 	g := &gateway{
-		store: &onStore{Store: opened}, socket: filepath.Join(dir, "admin.sock"), log: &lockedBuffer{},
+		people: folk, store: &onStore{Store: opened, people: folk}, socket: filepath.Join(dir, "admin.sock"), log: &lockedBuffer{},
 		clock: &clock{now: time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)}, env: map[string]string{},
 	}
 	g.secretKey = secretKey
@@ -177,7 +183,7 @@ func (g *gateway) serve(t testing.TB, client *http.Client) {
 	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "llmgw_config_revision", Help: "h"}, func() float64 { return 7 }))
 	var err error
 	g.server, err = admin.New(admin.Options{
-		Version: "0.1.0-test", Store: g.store, Issuer: g.store.Issuer,
+		Version: "0.1.0-test", Accounts: g.people, Open: g.open, Peer: g.peer, Store: g.store, Issuer: g.store.Issuer,
 		Vault: accounts.Vault{Key: g.secretKey, References: accounts.References{
 			"env": func(_ context.Context, name string) (accounts.Secret, error) {
 				text, ok := g.env[name]
@@ -187,7 +193,9 @@ func (g *gateway) serve(t testing.TB, client *http.Client) {
 				return accounts.NewSecret(text), nil
 			},
 		}},
-		Status:   func(context.Context) api.Status { return api.Status{Version: "0.1.0-test", Node: "a1", InFlight: 3} },
+		Status: func(context.Context) api.Status {
+			return api.Status{Version: "0.1.0-test", Node: "a1", InFlight: 3, Admin: "http://127.0.0.1:4101"}
+		},
 		Ready:    func() error { return g.ready },
 		Gatherer: registry, Client: client, Reach: g.reach, Log: zerolog.New(g.log), Now: g.clock.Now,
 	})

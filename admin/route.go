@@ -75,6 +75,9 @@ func remove[I any](r routes, who least, path, summary string, f func(context.Con
 // looks at what was sent. The body's limits are those of the guard, which has
 // read it before huma does.
 func (r routes) operation(method string, status int, who least, path, summary string) huma.Operation {
+	if who == anybody {
+		r.server.openRoutes[method+" /api/v1"+path] = true
+	}
 	noun, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	return huma.Operation{
 		OperationID:     operationID(summary),

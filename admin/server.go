@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -32,6 +33,15 @@ type Options struct {
 	Ready    func() error
 	Gatherer prometheus.Gatherer
 
+	// Accounts are the users and their logins; nil: there are none, and the admin
+	// socket is the only way in.
+	Accounts AccountStore
+	// Open lets everybody in as an admin, without a login.
+	Open bool
+	// Peer is the address that a request comes from, as far as proxies in front
+	// are believed; nil: the one that the connection comes from.
+	Peer func(*http.Request) netip.Addr
+
 	// Client sends the requests of upstream tests. Redirects are never followed
 	// and every test is bounded, whatever it says. nil: one that uses no proxy.
 	Client *http.Client
@@ -53,8 +63,19 @@ type Server struct {
 	log      zerolog.Logger
 	now      func() time.Time // to the millisecond, UTC: as it is stored
 
-	api     http.Handler
-	openapi []byte
+	accounts  AccountStore
+	open      bool
+	peer      func(*http.Request) netip.Addr
+	signer    *signer
+	passwords *passwords
+	peers     *throttle // of wrong passwords, by address
+	targets   *throttle // and by user
+	logins    *prometheus.CounterVec
+
+	api        http.Handler // of the socket
+	public     http.Handler // of the admin listener, behind logins
+	openRoutes map[string]bool
+	openapi    []byte
 }
 
 // New makes a Server. It fails only where the OpenAPI document cannot be
@@ -63,6 +84,10 @@ func New(o Options) (*Server, error) {
 	s := &Server{
 		store: o.Store, issuer: o.Issuer, vault: o.Vault, status: o.Status, ready: o.Ready,
 		gatherer: o.Gatherer, client: testClient(o.Client, o.Reach), reach: o.Reach, log: o.Log, now: clock(o.Now),
+		openRoutes: map[string]bool{},
+	}
+	if err := s.openLogins(&o); err != nil {
+		return nil, err
 	}
 	mux := http.NewServeMux()
 	described := humago.New(mux, describe(o.Version))
@@ -75,18 +100,28 @@ func New(o Options) (*Server, error) {
 	}
 	mux.HandleFunc("GET /openapi.json", s.serveOpenAPI)
 	mux.HandleFunc("/", serveNothing)
-	s.api = s.guard(mux)
+	s.api, s.public = s.guard(s.atSocket, mux), s.guard(s.atListener, mux)
 	return s, nil
+}
+
+// openLogins prepares what logins need.
+func (s *Server) openLogins(o *Options) (err error) {
+	s.accounts, s.open, s.peer, s.logins = o.Accounts, o.Open, o.Peer, newLoginCounter()
+	if s.peer == nil {
+		s.peer = addressOf
+	}
+	s.peers, s.targets = newThrottle(longestOfPeer, s.now), newThrottle(longestOfUser, s.now)
+	if s.accounts == nil {
+		return nil
+	}
+	s.signer = &signer{sealed: s.accounts.Sealed, now: s.now}
+	s.passwords, err = newPasswords()
+	return err
 }
 
 // API is the handler of the admin socket: everything under /api/v1, and the
 // OpenAPI document.
-func (s *Server) API() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		who := caller{User: localUser, Role: accounts.RoleAdmin, Via: viaSocket, From: viaSocket}
-		s.api.ServeHTTP(w, r.WithContext(withCaller(r.Context(), who)))
-	})
-}
+func (s *Server) API() http.Handler { return s.api }
 
 func clock(now func() time.Time) func() time.Time {
 	if now == nil {
@@ -127,6 +162,9 @@ func forget(described huma.API) {
 func (s *Server) register(a huma.API) {
 	r := routes{api: a, server: s}
 	get(r, viewer, "/status", "Show the gateway at a glance", s.showStatus)
+	if s.accounts != nil {
+		s.registerLogins(r)
+	}
 
 	get(r, member, "/keys", "List keys", s.listKeys)
 	get(r, member, "/keys/{name}", "Show a key", s.showKey)
