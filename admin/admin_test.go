@@ -52,6 +52,7 @@ type gateway struct {
 type onStore struct {
 	*store.Store
 	people  *people
+	owners  *sync.Map // who owns a key, by its name
 	broken  error
 	unknown int64 // a revision from before there was a history
 	dropped int64 // a revision whose rules are not kept any more
@@ -61,7 +62,7 @@ func (s *onStore) Change(ctx context.Context, meta accounts.Meta, f func(admin.S
 	if s.broken != nil {
 		return accounts.Change{}, s.broken
 	}
-	return s.Store.Change(ctx, meta, func(st *store.State) error { return f(peopled{st, s.people}) })
+	return s.Store.Change(ctx, meta, func(st *store.State) error { return f(peopled{st, s.people, s.owners}) })
 }
 
 func (s *onStore) LastConfigChange(ctx context.Context) (accounts.Change, error) {
@@ -99,7 +100,24 @@ func (s *onStore) Keys(ctx context.Context) ([]accounts.Key, error) {
 	if s.broken != nil {
 		return nil, s.broken
 	}
-	return s.Store.Keys(ctx)
+	keys, err := s.Store.Keys(ctx)
+	for i := range keys {
+		keys[i] = owned(s.owners, keys[i])
+	}
+	return keys, err
+}
+
+func (s *onStore) Key(ctx context.Context, name string) (accounts.Key, error) {
+	key, err := s.Store.Key(ctx, name)
+	return owned(s.owners, key), err
+}
+
+// owned gives a key its owner.
+func owned(owners *sync.Map, key accounts.Key) accounts.Key {
+	if id, ok := owners.Load(key.Name); ok {
+		key.UserID = id.(string)
+	}
+	return key
 }
 
 // clock is the time that the server sees.
@@ -160,7 +178,7 @@ func open(t testing.TB) *gateway {
 	})
 	folk := newPeople()
 	g := &gateway{
-		people: folk, store: &onStore{Store: opened, people: folk}, socket: filepath.Join(dir, "admin.sock"), log: &lockedBuffer{},
+		people: folk, store: &onStore{Store: opened, people: folk, owners: &sync.Map{}}, socket: filepath.Join(dir, "admin.sock"), log: &lockedBuffer{},
 		clock: &clock{now: time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)}, env: map[string]string{},
 	}
 	g.secretKey = secretKey

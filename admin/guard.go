@@ -15,7 +15,8 @@ import (
 // The bounds of one call: its body, the time to send that, and all of it.
 const (
 	maxBody       = 16 << 20
-	strangersBody = 64 << 10 // of whoever has no login
+	strangersBody = 64 << 10 // of whoever has no login, where none is needed
+	thrownAway    = 2 << 20  // of whoever needs one and has none
 	bodyReadLimit = 10 * time.Second
 	callLimit     = 30 * time.Second
 )
@@ -38,7 +39,7 @@ func (s *Server) guard(enter entrance, next http.Handler) http.Handler {
 		bounded := r.WithContext(ctx)
 		who, err := enter(bounded)
 		if err != nil {
-			s.turnAway(out, err)
+			s.turnAway(out, r, err)
 			return
 		}
 		text, failure := readBody(w, r, who.largestBody())
@@ -52,12 +53,16 @@ func (s *Server) guard(enter entrance, next http.Handler) http.Handler {
 	})
 }
 
-// turnAway answers whoever does not get in. What they send is not read; the
-// connection ends, so that it is not taken for the next request.
-func (s *Server) turnAway(w http.ResponseWriter, err error) {
+// turnAway answers whoever does not get in. Nothing is kept of what they send;
+// but a client whose login has ended gets to read that only once it has sent
+// what it meant to.
+func (s *Server) turnAway(w http.ResponseWriter, r *http.Request, err error) {
 	var f *failure
 	if !errors.As(s.refuse(err), &f) {
 		f = internal()
+	}
+	if err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyReadLimit)); err == nil {
+		_, _ = io.CopyN(io.Discard, r.Body, thrownAway) // short, broken or too long: the answer is the same
 	}
 	w.Header().Set("Connection", "close")
 	f.write(w)

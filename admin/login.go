@@ -97,7 +97,7 @@ func (s *Server) compare(ctx context.Context, name, password string) (accounts.U
 	if err != nil {
 		return user, false, s.hashingFailed(err)
 	}
-	if !right || user.Disabled {
+	if !right || !mayLogIn(&user) {
 		return user, false, nil
 	}
 	if outdated {

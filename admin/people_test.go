@@ -199,6 +199,12 @@ func (p *people) Sealed(_ context.Context, name string, make func() ([]byte, err
 type peopled struct {
 	*store.State
 	people *people
+	owners *sync.Map
+}
+
+func (s peopled) Key(nameOrID string) (accounts.Key, error) {
+	key, err := s.State.Key(nameOrID)
+	return owned(s.owners, key), err
 }
 
 func (s peopled) User(nameOrID string) (accounts.User, error) {
@@ -292,4 +298,10 @@ func (p *people) sessionNames(userID string) []string {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// giveKey makes a key somebody's.
+func (g *gateway) giveKey(t testing.TB, name, userID string) {
+	t.Helper()
+	g.store.owners.Store(name, userID)
 }

@@ -64,6 +64,8 @@ func (s *Server) begin(ctx context.Context, user *accounts.User) (api.Tokens, er
 	return s.tokens(ctx, &session, user, refresh)
 }
 
+func mayLogIn(user *accounts.User) bool { return !user.Disabled && user.Role.Valid() }
+
 // makeRoom ends the logins of a user that are over, and the oldest of too many.
 func (s *Server) makeRoom(ctx context.Context, userID string) error {
 	sessions, err := s.accounts.Sessions(ctx, userID)
@@ -115,7 +117,7 @@ func (s *Server) refresh(ctx context.Context, in *body[api.Refresh]) (api.Tokens
 	switch {
 	case err != nil:
 		return api.Tokens{}, gone(err)
-	case user.Disabled || kindOf(&session) != loginKind:
+	case !mayLogIn(&user) || kindOf(&session) != loginKind:
 		return api.Tokens{}, loginEnded()
 	}
 	return s.tokens(ctx, &session, &user, next)
