@@ -83,8 +83,19 @@ func (s *Server) checkLogin(ctx context.Context, name, password string) (account
 }
 
 // compare looks a user up and compares the password, which takes its time
-// whether there is such a user or not.
-func (s *Server) compare(ctx context.Context, name, password string) (accounts.User, bool, error) {
+// whether there is such a user or not. Of several who log in at once one hashes
+// an outdated password anew, and the others look again.
+func (s *Server) compare(ctx context.Context, name, password string) (user accounts.User, right bool, err error) {
+	for range 2 {
+		user, right, err = s.compareOnce(ctx, name, password)
+		if !errors.Is(err, accounts.ErrChanged) {
+			break
+		}
+	}
+	return user, right, err
+}
+
+func (s *Server) compareOnce(ctx context.Context, name, password string) (accounts.User, bool, error) {
 	var user accounts.User
 	err := accounts.ErrNotFound
 	if name != "" {
@@ -110,12 +121,7 @@ func (s *Server) compare(ctx context.Context, name, password string) (accounts.U
 func (s *Server) hashAnew(ctx context.Context, user accounts.User, password string) (accounts.User, error) {
 	meta := by(ctx, "user.password")
 	meta.Actor, meta.Why = user.Name, "hashed anew, at the cost of this version"
-	return s.storePassword(ctx, meta, user.ID, password, func(now *accounts.User) error {
-		if !now.Password.Equal(user.Password) {
-			return wrongPassword() // it was changed while it was compared
-		}
-		return nil
-	})
+	return s.storePassword(ctx, meta, user.ID, password, unchanged(&user))
 }
 
 // hashingFailed tells a crowd from what is wrong.

@@ -2,6 +2,7 @@ package admin_test
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"net"
 	"net/http"
@@ -9,6 +10,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/crypto/argon2"
 
 	"github.com/llmgw/llmgw/accounts"
 	"github.com/llmgw/llmgw/admin"
@@ -304,4 +308,31 @@ func (p *people) sessionNames(userID string) []string {
 func (g *gateway) giveKey(t testing.TB, name, userID string) {
 	t.Helper()
 	g.store.owners.Store(name, userID)
+}
+
+// hashed is rightPassword at a cost that is not that of today, and small.
+func hashed(t testing.TB) string {
+	t.Helper()
+	salt := []byte("a salt of sixteen")
+	key := argon2.IDKey([]byte(rightPassword), salt, 1, 64, 1, 32)
+	b64 := base64.RawStdEncoding
+	return "$argon2id$v=19$m=64,t=1,p=1$" + b64.EncodeToString(salt) + "$" + b64.EncodeToString(key)
+}
+
+// metric gives the values of a counter by its only label.
+func (g *gateway) metric(t testing.TB, name string) map[string]float64 {
+	t.Helper()
+	registry := prometheus.NewRegistry()
+	must(t, registry.Register(g.server.Collector()))
+	families, err := registry.Gather()
+	must(t, err)
+	values := map[string]float64{}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == name {
+				values[m.GetLabel()[0].GetValue()] = m.GetCounter().GetValue()
+			}
+		}
+	}
+	return values
 }

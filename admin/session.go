@@ -58,10 +58,29 @@ func (s *Server) begin(ctx context.Context, user *accounts.User) (api.Tokens, er
 	if err := s.accounts.PutSession(ctx, session); err != nil {
 		return api.Tokens{}, err
 	}
+	if err := s.stillSo(ctx, &session, user); err != nil {
+		return api.Tokens{}, err
+	}
 	if err := s.accounts.NoteLogin(ctx, user.ID, now); err != nil {
 		return api.Tokens{}, err
 	}
 	return s.tokens(ctx, &session, user, refresh)
+}
+
+// stillSo looks again once the session is there: a change of the user that came
+// between could not end it.
+func (s *Server) stillSo(ctx context.Context, session *accounts.Session, user *accounts.User) error {
+	now, err := s.accounts.User(ctx, user.ID)
+	if err == nil && now.Password.Equal(user.Password) && mayLogIn(&now) {
+		return nil
+	}
+	if err := s.accounts.DeleteSession(ctx, session.ID); err != nil && !errors.Is(err, accounts.ErrNotFound) {
+		return err
+	}
+	if err == nil {
+		return loginEnded()
+	}
+	return gone(err)
 }
 
 func mayLogIn(user *accounts.User) bool { return !user.Disabled && user.Role.Valid() }

@@ -35,12 +35,7 @@ func (s *Server) setPassword(ctx context.Context, in *namedBody[api.SetPassword]
 		if err := s.checkCurrent(ctx, &user, in.Body.Current); err != nil {
 			return nothing{}, err
 		}
-		check = func(now *accounts.User) error {
-			if !now.Password.Equal(user.Password) {
-				return accounts.ErrChanged
-			}
-			return nil
-		}
+		check = unchanged(&user)
 	} else if err := check(&user); err != nil {
 		return nothing{}, err
 	}
@@ -97,6 +92,16 @@ func (s *Server) storePassword(ctx context.Context, meta accounts.Meta, userID, 
 		return users.PutUser(user)
 	})
 	return user, err
+}
+
+// unchanged wants a user to have the password that was looked at.
+func unchanged(looked *accounts.User) func(*accounts.User) error {
+	return func(now *accounts.User) error {
+		if !now.Password.Equal(looked.Password) {
+			return accounts.ErrChanged
+		}
+		return nil
+	}
 }
 
 // usersIn gives the users of a state, where it has any.
