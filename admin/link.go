@@ -133,35 +133,33 @@ func (s *Server) openLink(ctx context.Context, secret string) (accounts.Session,
 }
 
 // useLink uses a link up, sets the password and logs in. Of several who use it at
-// once one gets through: the hash can be replaced only once.
+// once one gets through: a session can be deleted only once. The password is
+// hashed before that, since there may be no room for it.
 func (s *Server) useLink(ctx context.Context, session *accounts.Session, password string) (api.Tokens, error) {
-	spent, err := s.issuer().IssueRefresh()
+	hashed, err := s.hash(ctx, password)
 	if err != nil {
 		return api.Tokens{}, err
 	}
-	claimed, err := s.accounts.RenewSession(ctx, session.Hash, accounts.HashKey(spent.Reveal()), s.now(), session.ExpiresAt)
+	err = s.accounts.DeleteSession(ctx, session.ID)
 	if errors.Is(err, accounts.ErrNotFound) {
 		return api.Tokens{}, linkOver()
 	}
 	if err != nil {
 		return api.Tokens{}, err
 	}
-	user, err := s.accounts.User(ctx, claimed.UserID)
+	user, err := s.accounts.User(ctx, session.UserID)
 	if err != nil {
 		return api.Tokens{}, gone(err)
 	}
 	meta := by(ctx, "user.password")
 	meta.Actor, meta.Why = user.Name, "by admin link"
-	user, err = s.storePassword(ctx, meta, user.ID, password, func(now *accounts.User) error {
+	user, err = s.storePassword(ctx, meta, user.ID, hashed, func(now *accounts.User) error {
 		if now.Disabled {
 			return linkOver()
 		}
 		return nil
 	})
 	if err != nil {
-		return api.Tokens{}, err
-	}
-	if err := s.accounts.DeleteSession(ctx, claimed.ID); err != nil && !errors.Is(err, accounts.ErrNotFound) {
 		return api.Tokens{}, err
 	}
 	s.log.Info().Str("user", user.Name).Str("from", callerOf(ctx).From).Msg("password set by admin link")

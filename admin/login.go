@@ -121,7 +121,11 @@ func (s *Server) compareOnce(ctx context.Context, name, password string) (accoun
 func (s *Server) hashAnew(ctx context.Context, user accounts.User, password string) (accounts.User, error) {
 	meta := by(ctx, "user.password")
 	meta.Actor, meta.Why = user.Name, "hashed anew, at the cost of this version"
-	return s.storePassword(ctx, meta, user.ID, password, unchanged(&user))
+	hashed, err := s.hash(ctx, password)
+	if err != nil {
+		return user, err
+	}
+	return s.storePassword(ctx, meta, user.ID, hashed, unchanged(&user))
 }
 
 // hashingFailed tells a crowd from what is wrong.

@@ -121,6 +121,9 @@ func (p *people) PutSession(_ context.Context, s accounts.Session) error {
 	}
 	leave, err := p.enter()
 	defer leave()
+	if u, there := p.users[s.UserID]; err == nil && (!there || u.Disabled) {
+		return accounts.ErrNotFound
+	}
 	if err == nil {
 		p.sessions[s.ID] = s
 	}
@@ -172,7 +175,7 @@ func (p *people) RenewSession(_ context.Context, old, renewed accounts.KeyHash, 
 		return accounts.Session{}, accounts.ErrNotFound
 	}
 	for id, s := range p.sessions {
-		if s.Hash != old || !s.ExpiresAt.IsZero() && !now.Before(s.ExpiresAt) {
+		if s.Name != "" || s.Hash != old || !s.ExpiresAt.IsZero() && !now.Before(s.ExpiresAt) {
 			continue
 		}
 		p.spent[old] = id

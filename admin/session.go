@@ -56,7 +56,7 @@ func (s *Server) begin(ctx context.Context, user *accounts.User) (api.Tokens, er
 		CreatedAt: now, ExpiresAt: now.Add(loginLife), From: callerOf(ctx).From,
 	}
 	if err := s.accounts.PutSession(ctx, session); err != nil {
-		return api.Tokens{}, err
+		return api.Tokens{}, gone(err)
 	}
 	if err := s.stillSo(ctx, &session, user); err != nil {
 		return api.Tokens{}, err

@@ -39,7 +39,11 @@ func (s *Server) setPassword(ctx context.Context, in *namedBody[api.SetPassword]
 	} else if err := check(&user); err != nil {
 		return nothing{}, err
 	}
-	_, err = s.storePassword(ctx, by(ctx, "user.password"), user.ID, in.Body.Password, check)
+	hashed, err := s.hash(ctx, in.Body.Password)
+	if err != nil {
+		return nothing{}, err
+	}
+	_, err = s.storePassword(ctx, by(ctx, "user.password"), user.ID, hashed, check)
 	return nothing{}, found(err, "user", in.Name)
 }
 
@@ -66,16 +70,21 @@ func (s *Server) checkCurrent(ctx context.Context, user *accounts.User, current 
 	return nil
 }
 
-// storePassword hashes a password and stores it, where check agrees to the user
-// as it is then. An empty password takes it away.
-func (s *Server) storePassword(ctx context.Context, meta accounts.Meta, userID, password string, check func(*accounts.User) error) (accounts.User, error) {
-	var hashed accounts.Secret
-	if password != "" {
-		var err error
-		if hashed, err = s.passwords.hash(ctx, password); err != nil {
-			return accounts.User{}, s.hashingFailed(err)
-		}
+// hash gives the hash of a password, and none of the empty one.
+func (s *Server) hash(ctx context.Context, password string) (accounts.Secret, error) {
+	if password == "" {
+		return accounts.Secret{}, nil
 	}
+	hashed, err := s.passwords.hash(ctx, password)
+	if err != nil {
+		return accounts.Secret{}, s.hashingFailed(err)
+	}
+	return hashed, nil
+}
+
+// storePassword gives a user a password, where check agrees to the user as it is
+// then.
+func (s *Server) storePassword(ctx context.Context, meta accounts.Meta, userID string, hashed accounts.Secret, check func(*accounts.User) error) (accounts.User, error) {
 	var user accounts.User
 	_, _, err := s.change(ctx, meta, func(st State) error {
 		users, err := usersIn(st)
