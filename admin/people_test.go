@@ -219,6 +219,14 @@ func (s peopled) Key(nameOrID string) (accounts.Key, error) {
 	return owned(s.owners, key), err
 }
 
+// PutKey leaves the owner out, of whom the store may know nothing.
+func (s peopled) PutKey(key accounts.Key) error {
+	if _, ok := s.owners.Load(key.Name); ok {
+		key.UserID = ""
+	}
+	return s.State.PutKey(key)
+}
+
 func (s peopled) User(nameOrID string) (accounts.User, error) {
 	s.people.mu.Lock()
 	defer s.people.mu.Unlock()
