@@ -166,7 +166,7 @@ func (a *app) getTokens(ctx context.Context, s *settings, to place, link, passwo
 	if wanted.User, err = a.whoLogsIn(ctx, s, to); err != nil {
 		return api.Tokens{}, err
 	}
-	password, err := a.readPassword(ctx, s, passwordFile, "password of "+wanted.User)
+	password, err := a.passwordFrom(ctx, s, passwordFile, "password of "+wanted.User)
 	if err != nil {
 		return api.Tokens{}, err
 	}
@@ -312,9 +312,9 @@ func dateTime(at *time.Time) string {
 	return at.UTC().Format("2006-01-02 15:04 UTC")
 }
 
-// readPassword reads a password from a file, from stdin where that is -, or from
+// passwordFrom reads a password from a file, from stdin where that is -, or from
 // a hidden prompt.
-func (a *app) readPassword(ctx context.Context, s *settings, file, prompt string) (accounts.Secret, error) {
+func (a *app) passwordFrom(ctx context.Context, s *settings, file, prompt string) (accounts.Secret, error) {
 	switch {
 	case file == "-":
 		return oneSecret(a.in, "stdin")
@@ -333,7 +333,7 @@ func (a *app) readPassword(ctx context.Context, s *settings, file, prompt string
 // readNewPassword reads a password to be: twice where it is typed, since nobody
 // sees it.
 func (a *app) readNewPassword(ctx context.Context, s *settings, file string) (accounts.Secret, error) {
-	first, err := a.readPassword(ctx, s, file, "new password")
+	first, err := a.passwordFrom(ctx, s, file, "new password")
 	if err != nil || file != "" {
 		return first, err
 	}
