@@ -71,6 +71,10 @@ func (n *node) startSocket(ctx context.Context) error {
 	return nil
 }
 
+// maxAdminHead bounds what anybody at all may send before they are asked who
+// they are.
+const maxAdminHead = 64 << 10
+
 func (n *node) adminServer(h http.Handler) *http.Server {
 	return &http.Server{
 		ErrorLog:          log.New(serverLog{n.log}, "", 0),
@@ -79,6 +83,7 @@ func (n *node) adminServer(h http.Handler) *http.Server {
 		ReadTimeout:       time.Minute,
 		WriteTimeout:      2 * time.Minute, // an upstream test takes its time
 		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    maxAdminHead,
 	}
 }
 
