@@ -96,8 +96,9 @@ func replaceStore(ctx context.Context, fresh, path string) (aside string, err er
 // linkOrRename gives a file a second name, so that there is no moment at which
 // the first one leads nowhere; where the file system has no links, another name.
 func linkOrRename(path, other string) error {
-	if os.Link(path, other) == nil {
-		return nil
+	err := os.Link(path, other)
+	if err == nil || errors.Is(err, os.ErrExist) { // a rename would overwrite it
+		return err
 	}
 	return os.Rename(path, other)
 }

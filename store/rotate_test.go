@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -200,6 +201,30 @@ func TestRotateSecret(t *testing.T) {
 		report, err := s.CheckSecrets(t.Context())
 		if err != nil || report.ByKey[first.Fingerprint()] != 5 || len(report.Unreadable) != 1 || report.Unreadable[0].Upstream != "u1" {
 			t.Errorf("the report is %+v, %v", report, err)
+		}
+	})
+	t.Run("a credential that is set anew while it runs is not overwritten with what it was", func(t *testing.T) {
+		ring := accounts.NewKeyring(first)
+		s := openWith(t, withSecret(t, newPath(t), ring))
+		fill(t, s, ring, 3)
+		ring.Use(second)
+		anew := sealedUpstream(t, ring, 2)
+		if err := (accounts.Vault{Key: ring}).Seal(&anew, &anew.Credentials[0], accounts.NewSecret("sk-another-0123456789")); err != nil {
+			t.Fatal(err)
+		}
+		err := s.RotateSecret(t.Context(), meta, first, second, func(n, _ int) {
+			if n == 1 {
+				if _, err := s.Change(t.Context(), accounts.Meta{Kind: "upstream.credential.set"}, func(st *store.State) error { return st.PutUpstream(anew) }); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		config, err := s.Load(t.Context())
+		if err != nil || !bytes.Equal(config.Upstreams[2].Credentials[0].Sealed, anew.Credentials[0].Sealed) {
+			t.Errorf("it is %x, %v", config.Upstreams[2].Credentials[0].Sealed, err)
 		}
 	})
 	t.Run("what is sealed with the old key while it runs is found at its end", func(t *testing.T) {

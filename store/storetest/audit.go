@@ -4,9 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 
 	"github.com/llmgw/llmgw/accounts"
 	"github.com/llmgw/llmgw/store"
@@ -163,6 +166,90 @@ func testAudit(t *testing.T, empty Database) {
 			t.Errorf("got %s, %v", shape(rows), err)
 		}
 	})
+}
+
+func testAuditChain(t *testing.T, empty Database) {
+	t.Run("in a random history, every object was what it had become before, and is now what it became last", func(t *testing.T) {
+		s := one(t, empty)
+		rapid.Check(t, func(r *rapid.T) {
+			for range rapid.IntRange(1, 5).Draw(r, "changes") {
+				must(t, s, randomObjects(r))
+			}
+			became := map[string]string{}
+			rows := audit(t, s, store.AuditQuery{})
+			slices.Reverse(rows)
+			for _, row := range rows {
+				if was := became[row.Subject]; was != string(row.Before) {
+					r.Fatalf("change %d: %s was %s, and is said to have been %s", row.Seq, row.Subject, was, row.Before)
+				}
+				became[row.Subject] = string(row.After)
+			}
+			users, err1 := s.Users(t.Context())
+			keys, err2 := s.Keys(t.Context())
+			bindings, err3 := s.Bindings(t.Context())
+			noted(t, errors.Join(err1, err2, err3))
+			there := map[string]string{}
+			for _, u := range users {
+				there["user:"+u.ID] = fmt.Sprintf("%q", u.Email)
+			}
+			for _, k := range keys {
+				there["key:"+k.ID] = fmt.Sprintf("%q", k.UserID)
+			}
+			for _, b := range bindings {
+				there["binding:"+b.ID] = fmt.Sprint(b.Order)
+			}
+			for subject, last := range became {
+				noun, _, _ := strings.Cut(subject, ":")
+				name := map[string]string{"user": "email", "key": "user_id", "binding": "order"}[noun]
+				switch now, is := there[subject]; {
+				case name == "":
+				case is != (last != ""):
+					r.Fatalf("%s is there: %t; the audit ends with %q", subject, is, last)
+				case is && field(t, []byte(last), name) != now && now != `""`:
+					r.Fatalf("%s has %s %s; the audit ends with %s", subject, name, now, last)
+				}
+			}
+		})
+	})
+}
+
+// randomObjects does up to four things to users, their keys and bindings, of
+// which what cannot be done is left.
+func randomObjects(r *rapid.T) func(*store.State) error {
+	type step struct{ what, which, how int }
+	steps := rapid.SliceOfN(rapid.Custom(func(r *rapid.T) step {
+		return step{rapid.IntRange(0, 5).Draw(r, "what"), rapid.IntRange(0, 1).Draw(r, "which"), rapid.IntRange(0, 3).Draw(r, "how")}
+	}), 1, 4).Draw(r, "steps")
+	return func(st *store.State) error {
+		if err := st.PutUpstream(upstream("u")); err != nil {
+			return err
+		}
+		for _, do := range steps {
+			name := fmt.Sprint("x", do.which)
+			k, u := key(name), user(name)
+			u.Email, k.Disabled = fmt.Sprint(do.how), do.how%2 == 0
+			if _, err := st.User(name); err == nil && do.how > 1 {
+				k.UserID = u.ID
+			}
+			var err error
+			switch do.what {
+			case 0, 1:
+				err = st.PutUser(u)
+			case 2:
+				err = st.PutKey(k)
+			case 3:
+				err = st.PutBinding(accounts.Binding{ID: "binding_" + name, KeyID: k.ID, UpstreamID: "up_u", Order: do.how, Weight: 1})
+			case 4:
+				err = st.DeleteKey(name)
+			default:
+				err = st.DeleteUser(name)
+			}
+			if err != nil && !errors.Is(err, accounts.ErrNotFound) && !errors.Is(err, accounts.ErrInUse) {
+				return err
+			}
+		}
+		return nil
+	}
 }
 
 func testAuditQueries(t *testing.T, empty Database) {

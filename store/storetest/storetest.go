@@ -45,6 +45,7 @@ func Run(t *testing.T, empty Database) {
 		"renewed sessions":  testRenewedSessions,
 		"uses":              testUses,
 		"audit":             testAudit,
+		"audit chain":       testAuditChain,
 		"audit queries":     testAuditQueries,
 		"sealed":            testSealed,
 		"follow":            testFollow,
