@@ -25,6 +25,10 @@ type Options struct {
 	Issuer  func() *accounts.Issuer // asked each time: a restored store may bring another
 	Vault   accounts.Vault
 
+	// SecretKey looks at the key that seals, and exchanges it; without it both are
+	// refused.
+	SecretKey SecretKey
+
 	// Status gives what only the running node knows. The counts of rules and
 	// keys, who changed the rules when, and how the store answers are filled in
 	// by the server; so is the rules' revision where Status leaves it 0.
@@ -52,16 +56,17 @@ type Options struct {
 
 // Server answers the admin API.
 type Server struct {
-	store    Store
-	issuer   func() *accounts.Issuer
-	vault    accounts.Vault
-	status   func(ctx context.Context) api.Status
-	ready    func() error
-	gatherer prometheus.Gatherer
-	client   *http.Client
-	reach    rules.Reach
-	log      zerolog.Logger
-	now      func() time.Time // to the millisecond, UTC: as it is stored
+	store     Store
+	issuer    func() *accounts.Issuer
+	vault     accounts.Vault
+	secretKey SecretKey
+	status    func(ctx context.Context) api.Status
+	ready     func() error
+	gatherer  prometheus.Gatherer
+	client    *http.Client
+	reach     rules.Reach
+	log       zerolog.Logger
+	now       func() time.Time // to the millisecond, UTC: as it is stored
 
 	accounts  AccountStore
 	open      bool
@@ -82,7 +87,7 @@ type Server struct {
 // written.
 func New(o Options) (*Server, error) {
 	s := &Server{
-		store: o.Store, issuer: o.Issuer, vault: o.Vault, status: o.Status, ready: o.Ready,
+		store: o.Store, issuer: o.Issuer, vault: o.Vault, secretKey: o.SecretKey, status: o.Status, ready: o.Ready,
 		gatherer: o.Gatherer, client: testClient(o.Client, o.Reach), reach: o.Reach, log: o.Log, now: clock(o.Now),
 		openRoutes: map[string]bool{},
 	}
@@ -214,4 +219,7 @@ func (s *Server) register(a huma.API) {
 	get(r, viewer, "/history", "List revisions of the rules", s.listHistory)
 	get(r, viewer, "/history/{revision}", "Show a revision of the rules", s.showRevision)
 	post(r, operator, "/rollback", "Go back to a revision of the rules", s.rollback)
+
+	get(r, admin, "/secret", "Show what is sealed, and whether it opens", s.reportSecret)
+	post(r, socket, "/secret/rotate", "Seal everything with another key", s.rotateSecret)
 }

@@ -20,6 +20,7 @@ const (
 	groupRun     = "run"
 	groupObserve = "observe"
 	groupManage  = "manage"
+	groupAccess  = "access"
 	groupOperate = "operate"
 )
 
@@ -41,13 +42,15 @@ func newRoot(a *app) *cobra.Command {
 		&cobra.Group{ID: groupRun, Title: "Run"},
 		&cobra.Group{ID: groupObserve, Title: "Observe"},
 		&cobra.Group{ID: groupManage, Title: "Manage"},
+		&cobra.Group{ID: groupAccess, Title: "Access"},
 		&cobra.Group{ID: groupOperate, Title: "Operate"},
 	)
 	addGlobalFlags(root.PersistentFlags())
 	grouped(root, groupRun, newServe(a), newMock(a), newRun(a), newEnv(a), newChat(a))
 	grouped(root, groupObserve, newStatus(a), newHealth(a), newDoctor(a))
 	grouped(root, groupManage, newRules(a), newUpstreams(a), newKeys(a))
-	grouped(root, groupOperate, newConfig(a), newVersion(a))
+	grouped(root, groupAccess, newLogin(a), newLogout(a), newWhoami(a), newContext(a), newTokens(a), newAdmin(a))
+	grouped(root, groupOperate, newConfig(a), newSecret(a), newVersion(a))
 	root.SetCompletionCommandGroupID(groupOperate)
 	root.SetHelpCommandGroupID(groupOperate)
 	root.SetHelpCommand(newHelp())
