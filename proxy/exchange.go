@@ -147,8 +147,8 @@ func (x *exchange) finish() {
 	x.p.flights.remove(x)
 	x.record.duration = time.Since(x.started)
 	x.count()
-	x.log()
 	x.tellEnded()
+	x.log()
 	x.trace.end(x)
 	x.bodies.end(x)
 
