@@ -348,6 +348,31 @@ func TestAKeyThatIsRevokedWhileItIsLookedUp(t *testing.T) {
 	g.line(response)
 }
 
+// A client that takes nothing holds nothing up, however long it might stall.
+func TestARevokedKeyEndsTheStreamOfAClientThatTakesNothing(t *testing.T) {
+	up := newWireUpstream(t, func(c net.Conn, r *sent) bool {
+		say(c, streamHead)
+		for event := chunk("data: " + strings.Repeat("x", 32<<10) + "\n\n"); ; {
+			if _, err := io.WriteString(c, event); err != nil {
+				return false
+			}
+		}
+	})
+	g := newGateway(t, up.url, func(s *setup) { s.options.WriteStall = time.Hour })
+	c := g.dial()
+	say(c, g.head(len(chatRequest)), chatRequest)
+	g.until("it is stuck", func() bool {
+		all := g.proxy.Flights()
+		return len(all) == 1 && !all[0].LastWrite.IsZero() && time.Since(all[0].LastWrite) > 100*time.Millisecond
+	})
+	g.proxy.Ended([]string{g.keys.change(g.key, revokedNow)}, nil)
+	g.noneInFlight()
+	line := g.log.wait(t, "an access line", func(line map[string]any) bool { return line["message"] == "request" })
+	if line["end_reason"] != "revoked" {
+		t.Errorf("log %v", line)
+	}
+}
+
 func TestARevokedKeyEndsItsSessionAtOnce(t *testing.T) {
 	g := newGateway(t, newSocketUpstream(t, holdOpen()).url, allowed, func(s *setup) { s.options.Recheck = time.Hour })
 	s := g.handshake(realtime, "")
