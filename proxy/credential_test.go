@@ -149,6 +149,9 @@ func TestARefusedCredentialIsMadeUpForByAnother(t *testing.T) {
 	if line := g.line(response); line["attempts"] != 2.0 || line["end_reason"] != "complete" || line["error"] != "" {
 		t.Errorf("log %v", line)
 	}
+	if line := g.errorLine(response); line["cause"] != `the provider refused credential "bad" (401)` || line["retried"] != true {
+		t.Errorf("log %v", line)
+	}
 	if order := strings.Join(up.taken(), " "); order != "bad good" {
 		t.Errorf("sent with %s", order)
 	}
