@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -39,6 +40,9 @@ type gateway struct {
 	env    map[string]string // what env: references lead to
 	ready  error
 	reach  rules.Reach
+	people *people
+	open   bool                           // see admin.Options.Open
+	peer   func(*http.Request) netip.Addr // see admin.Options.Peer
 
 	secretKey *accounts.SecretKey
 }
@@ -47,6 +51,8 @@ type gateway struct {
 // for a store that cannot be reached.
 type onStore struct {
 	*store.Store
+	people  *people
+	owners  *sync.Map // who owns a key, by its name
 	broken  error
 	unknown int64 // a revision from before there was a history
 	dropped int64 // a revision whose rules are not kept any more
@@ -57,7 +63,7 @@ func (s *onStore) Change(ctx context.Context, meta accounts.Meta, f func(admin.S
 	if s.broken != nil {
 		return accounts.Change{}, s.broken
 	}
-	return s.Store.Change(ctx, meta, func(st *store.State) error { return f(st) })
+	return s.Store.Change(ctx, meta, func(st *store.State) error { return f(peopled{st, s.people, s.owners}) })
 }
 
 func (s *onStore) LastConfigChange(ctx context.Context) (accounts.Change, error) {
@@ -98,7 +104,24 @@ func (s *onStore) Keys(ctx context.Context) ([]accounts.Key, error) {
 	if s.broken != nil {
 		return nil, s.broken
 	}
-	return s.Store.Keys(ctx)
+	keys, err := s.Store.Keys(ctx)
+	for i := range keys {
+		keys[i] = owned(s.owners, keys[i])
+	}
+	return keys, err
+}
+
+func (s *onStore) Key(ctx context.Context, name string) (accounts.Key, error) {
+	key, err := s.Store.Key(ctx, name)
+	return owned(s.owners, key), err
+}
+
+// owned gives a key its owner.
+func owned(owners *sync.Map, key accounts.Key) accounts.Key {
+	if id, ok := owners.Load(key.Name); ok {
+		key.UserID = id.(string)
+	}
+	return key
 }
 
 // clock is the time that the server sees.
@@ -157,8 +180,9 @@ func open(t testing.TB) *gateway {
 			t.Error(err)
 		}
 	})
+	folk := newPeople()
 	g := &gateway{
-		store: &onStore{Store: opened}, socket: filepath.Join(dir, "admin.sock"), log: &lockedBuffer{},
+		people: folk, store: &onStore{Store: opened, people: folk, owners: &sync.Map{}}, socket: filepath.Join(dir, "admin.sock"), log: &lockedBuffer{},
 		clock: &clock{now: time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)}, env: map[string]string{},
 	}
 	g.secretKey = secretKey
@@ -181,7 +205,7 @@ func (g *gateway) serve(t testing.TB, client *http.Client) {
 	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "llmgw_config_revision", Help: "h"}, func() float64 { return 7 }))
 	var err error
 	g.server, err = admin.New(admin.Options{
-		Version: "0.1.0-test", Store: g.store, Issuer: g.store.Issuer,
+		Version: "0.1.0-test", Accounts: g.people, Open: g.open, Peer: g.peer, Store: g.store, Issuer: g.store.Issuer,
 		Vault: accounts.Vault{Key: g.secretKey, References: accounts.References{
 			"env": func(_ context.Context, name string) (accounts.Secret, error) {
 				text, ok := g.env[name]
@@ -191,7 +215,9 @@ func (g *gateway) serve(t testing.TB, client *http.Client) {
 				return accounts.NewSecret(text), nil
 			},
 		}},
-		Status:   func(context.Context) api.Status { return api.Status{Version: "0.1.0-test", Node: "a1", InFlight: 3} },
+		Status: func(context.Context) api.Status {
+			return api.Status{Version: "0.1.0-test", Node: "a1", InFlight: 3, Admin: "http://127.0.0.1:4101"}
+		},
 		Ready:    func() error { return g.ready },
 		Gatherer: registry, Client: client, Reach: g.reach, Log: zerolog.New(g.log), Now: g.clock.Now,
 	})

@@ -150,9 +150,9 @@ func TestAPanicIsAnsweredAndLogged(t *testing.T) {
 	}
 }
 
-func TestThePublicHandlerServesOnlyWhatNeedsNoLogin(t *testing.T) {
+func TestTheHealthHandlerServesOnlyWhatNeedsNoLogin(t *testing.T) {
 	g := open(t)
-	base := onLoopback(t, g.server.Public())
+	base := onLoopback(t, g.server.Health())
 	transport := &http.Transport{DisableKeepAlives: true}
 	fetch := func(method, path string) (int, string) {
 		t.Helper()

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"time"
 
 	"github.com/llmgw/llmgw/accounts"
 	"github.com/llmgw/llmgw/rules"
@@ -42,12 +43,48 @@ type KeyStore interface {
 	Identify(ctx context.Context, hash accounts.KeyHash) (*accounts.Identity, error)
 }
 
+// AccountStore is what logins need to know and keep. Sessions are no changes:
+// what becomes of them is in no log.
+type AccountStore interface {
+	UserStore
+	SessionStore
+
+	// Sealed gives a secret of the installation, made by make once and for all.
+	Sealed(ctx context.Context, name string, make func() ([]byte, error)) ([]byte, error)
+}
+
+// UserStore reads users, found by name or ID.
+type UserStore interface {
+	Users(ctx context.Context) ([]accounts.User, error)
+	User(ctx context.Context, nameOrID string) (accounts.User, error)
+	NoteLogin(ctx context.Context, userID string, at time.Time) error
+}
+
+// SessionStore keeps logins and personal access tokens.
+type SessionStore interface {
+	PutSession(ctx context.Context, session accounts.Session) error
+	Session(ctx context.Context, id string) (accounts.Session, error)
+	SessionByHash(ctx context.Context, hash accounts.KeyHash) (accounts.Session, error)
+	Sessions(ctx context.Context, userID string) ([]accounts.Session, error) // "": of everybody
+	// RenewSession gives a session another hash, atomically. A hash that was
+	// replaced before ends the session and is ErrNotFound: somebody has a copy.
+	RenewSession(ctx context.Context, old, renewed accounts.KeyHash, now, expires time.Time) (accounts.Session, error)
+	DeleteSession(ctx context.Context, id string) error
+}
+
 // State is the truth within one change.
 type State interface {
 	Revision() int64 // of the config that is in force before the change
 	RuleState
 	UpstreamState
 	KeyState
+}
+
+// UserState holds the users. A user who is disabled, or whose password becomes
+// another, has no sessions any more once the change is made.
+type UserState interface {
+	User(nameOrID string) (accounts.User, error)
+	PutUser(user accounts.User) error // replaces the one of that ID
 }
 
 // RuleState holds the sets of rules.

@@ -28,6 +28,9 @@ func call[T any](ctx context.Context, c *Client, method, path string, body any) 
 	if err != nil {
 		return answer, c.unusable(err)
 	}
+	if err := c.authorize(ctx, request); err != nil {
+		return answer, err
+	}
 	begun := time.Now()
 	status, text, err := c.send(request)
 	c.trace(method, request.URL.RequestURI(), status, time.Since(begun))
@@ -63,6 +66,21 @@ func (c *Client) request(ctx context.Context, method, path string, body any) (*h
 		request.Header.Set("Content-Type", "application/json")
 	}
 	return request, nil
+}
+
+// authorize puts in who makes the call.
+func (c *Client) authorize(ctx context.Context, request *http.Request) error {
+	token, err := c.bearer(ctx)
+	var refusal *Error
+	switch {
+	case errors.As(err, &refusal):
+		return refusal
+	case err != nil:
+		return &Error{Title: "No login", Code: CodeDenied, Detail: err.Error(), Hint: "log in: llmgw login", Cause: err}
+	case !token.IsZero():
+		request.Header.Set("Authorization", "Bearer "+token.Reveal())
+	}
+	return nil
 }
 
 // send gives the status of an answer and its whole text.

@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+
+	"github.com/llmgw/llmgw/accounts"
 )
 
 // DefaultTimeout bounds one call, the reading of its answer included.
@@ -18,6 +20,11 @@ type Options struct {
 	Socket  string        // path of the admin socket
 	BaseURL string        // http or https, without the /api/v1
 	Timeout time.Duration // of one call; 0: DefaultTimeout
+
+	// Bearer gives the token that a call is made with: the access token of a
+	// login, or a personal access token. It is asked for every call, so that it
+	// may refresh a login; an empty one is not sent. nil: none, as on the socket.
+	Bearer func(ctx context.Context) (accounts.Secret, error)
 
 	// Trace is told of every call when it has ended; status is 0 where there
 	// was no answer. It may be nil, and sees neither bodies nor headers.
@@ -31,14 +38,18 @@ type Client struct {
 	base    string // what stands before the path
 	where   string // the socket or base URL, for messages
 	timeout time.Duration
+	bearer  func(ctx context.Context) (accounts.Secret, error)
 	trace   func(method, path string, status int, took time.Duration)
 }
 
 // NewClient makes a Client. It connects only when it is used.
 func NewClient(o Options) *Client {
-	c := &Client{base: trimSlash(o.BaseURL), where: o.BaseURL, timeout: o.Timeout, trace: o.Trace}
+	c := &Client{base: trimSlash(o.BaseURL), where: o.BaseURL, timeout: o.Timeout, bearer: o.Bearer, trace: o.Trace}
 	if c.timeout <= 0 {
 		c.timeout = DefaultTimeout
+	}
+	if c.bearer == nil {
+		c.bearer = func(context.Context) (accounts.Secret, error) { return accounts.Secret{}, nil }
 	}
 	if c.trace == nil {
 		c.trace = func(string, string, int, time.Duration) {}
