@@ -105,8 +105,8 @@ func (c *Client) ChatKey(ctx context.Context) (CreatedKey, error) {
 }
 
 // RevokeKey ends a key for good. Revoking one twice changes nothing.
-func (c *Client) RevokeKey(ctx context.Context, name string) (Key, error) {
-	return call[Key](ctx, c, http.MethodPost, "/keys/"+segment(name)+"/revoke", nil)
+func (c *Client) RevokeKey(ctx context.Context, name string, how RevokeKey) (Key, error) {
+	return call[Key](ctx, c, http.MethodPost, "/keys/"+segment(name)+"/revoke", how)
 }
 
 // AddSecret gives a key one more secret, which ends by itself. CodeConflict
