@@ -33,7 +33,7 @@ func newFakeAPI(t *testing.T, answers map[string]string) *fakeAPI {
 }
 
 func (f *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	call := r.Method + " " + strings.TrimPrefix(r.URL.RequestURI(), "/api/v1")
+	call := r.Method + " " + strings.TrimSuffix(strings.TrimPrefix(r.URL.RequestURI(), "/api/v1"), "?limit=1000") // all of a list
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
