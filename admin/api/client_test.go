@@ -79,7 +79,13 @@ func TestEveryCallHasItsMethodPathAndBody(t *testing.T) {
 			return only(client.SetSecretEnd(ctx, "run@a", "ab", end))
 		}},
 		{"POST /api/v1/chat-keys ", func() error { return only(client.ChatKey(ctx)) }},
-		{"POST /api/v1/keys/ci-bot/revoke ", func() error { return only(client.RevokeKey(ctx, "ci-bot")) }},
+		{"POST /api/v1/keys/ci-bot/revoke {}", func() error { return only(client.RevokeKey(ctx, "ci-bot", api.RevokeKey{})) }},
+		{`POST /api/v1/upstreams/a/credential/rotate {"name":"b","reference":"env:C"}`, func() error {
+			return only(client.RotateCredential(ctx, "a", api.NewCredential{Name: "b", Reference: "env:C"}))
+		}},
+		{"POST /api/v1/upstreams/a/credentials/b%2Fc/clear ", func() error { return only(client.ClearCredential(ctx, "a", "b/c")) }},
+		{"POST /api/v1/upstreams/a/credentials/b/enable ", func() error { return only(client.EnableCredential(ctx, "a", "b")) }},
+		{"POST /api/v1/upstreams/a/credentials/b/disable ", func() error { return only(client.DisableCredential(ctx, "a", "b")) }},
 		{"GET /api/v1/upstreams ", func() error { return only(client.Upstreams(ctx)) }},
 		{"GET /api/v1/upstreams/a ", func() error { return only(client.Upstream(ctx, "a")) }},
 		{`POST /api/v1/upstreams {"name":"a","provider":"openai"}`, func() error {

@@ -150,22 +150,22 @@ func newKeysRotate(a *app) *cobra.Command {
 			if left > 0 {
 				ends = "the old one stays valid for " + grace
 			}
-			return a.giveSecret(ctx, t, key, fmt.Sprintf("rotated key %s (id %s); %s", key.Name, key.ID, ends))
+			return a.giveSecret(ctx, t, key, func() string { return fmt.Sprintf("rotated key %s (id %s); %s", key.Name, key.ID, ends) })
 		}),
 	}
 	c.Flags().StringVar(&grace, "grace", "24h", "how long the old secret stays valid, 0 for not at all (`DURATION`)")
 	return c
 }
 
-// giveSecret prints a key's secret on stdout, and what was done on stderr.
-func (a *app) giveSecret(ctx context.Context, t talk, key api.CreatedKey, done string) error {
+// giveSecret prints a key's secret on stdout, and then what was done on stderr.
+func (a *app) giveSecret(ctx context.Context, t talk, key api.CreatedKey, done func() string) error {
 	if !t.output.isTable() {
 		return t.output.value(ctx, key)
 	}
 	if _, err := fmt.Fprintln(a.out, key.Secret); err != nil {
 		return fmt.Errorf("writing the key (%s is made, revoke it): %w", key.Name, err)
 	}
-	a.note("%s", done)
+	a.note("%s", done())
 	return nil
 }
 

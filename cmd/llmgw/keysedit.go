@@ -50,7 +50,9 @@ func newKeysCreate(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.giveSecret(ctx, t, key, "created key "+key.Name+" ("+keySaid(key.Key)+")"+boundTo(ctx, t, key.Key))
+			return a.giveSecret(ctx, t, key, func() string {
+				return fmt.Sprintf("created key %s (%s)%s", key.Name, keySaid(key.Key), boundTo(ctx, t, key.Key))
+			})
 		}),
 	}
 	f.add(a, c)
@@ -113,7 +115,7 @@ func keySaid(k api.Key) string {
 // boundTo tells where a new key is bound to by its user and tags. It is made by
 // now: nothing is said where that cannot be told.
 func boundTo(ctx context.Context, t talk, k api.Key) string {
-	if !t.output.isTable() || t.output.quiet {
+	if t.output.quiet {
 		return ""
 	}
 	bindings, err := t.Bindings(ctx)

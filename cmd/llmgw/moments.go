@@ -10,7 +10,7 @@ import (
 
 // moment reads a time to come: a duration from now, days too, or a date.
 func moment(text string, now time.Time) (time.Time, error) {
-	at, err := anyMoment(text, now, 1)
+	at, err := anyMoment(text, now.Add)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("%q is not a time; write 12h, 90d or 2027-02-20", text)
 	}
@@ -22,16 +22,16 @@ func moment(text string, now time.Time) (time.Time, error) {
 
 // pastMoment reads a time that was: a duration before now, days too, or a date.
 func pastMoment(text string, now time.Time) (time.Time, error) {
-	at, err := anyMoment(text, now, -1)
+	at, err := anyMoment(text, func(d time.Duration) time.Time { return now.Add(-d) })
 	if err != nil {
 		return time.Time{}, fmt.Errorf("%q is not a time; write 12h, 7d, 2027-02-20 or 2027-02-20T15:00:00Z", text)
 	}
 	return at.UTC(), nil
 }
 
-func anyMoment(text string, now time.Time, direction time.Duration) (time.Time, error) {
+func anyMoment(text string, off func(time.Duration) time.Time) (time.Time, error) {
 	if d, err := span(text); err == nil {
-		return now.Add(direction * d), nil
+		return off(d), nil
 	}
 	if at, err := time.Parse(time.RFC3339, text); err == nil {
 		return at, nil
