@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"reflect"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -113,43 +111,4 @@ func auditColumns() []column[api.AuditEntry] {
 		{name: "SUBJECT", wide: true, text: func(e api.AuditEntry) string { return e.Subject }},
 		{name: "CHANGES", wide: true, text: auditChanges},
 	}
-}
-
-// auditKind is the noun of what was changed.
-func auditKind(e api.AuditEntry) string {
-	kind, _, _ := strings.Cut(e.Subject, ":")
-	return dash(kind)
-}
-
-// auditChanges tells what a change did to the fields of an object:
-// role: member → admin; email: + a@example.com.
-func auditChanges(e api.AuditEntry) string {
-	var changes []string
-	switch {
-	case e.Before == nil && e.After != nil:
-		changes = append(changes, "made")
-	case e.Before != nil && e.After == nil:
-		changes = append(changes, "removed")
-	}
-	for _, field := range fieldsOf(e.Before, e.After) {
-		before, was := e.Before[field]
-		after, is := e.After[field]
-		switch {
-		case was && is && reflect.DeepEqual(before, after):
-		case was && is:
-			changes = append(changes, field+": "+scalarText(before)+" → "+scalarText(after))
-		case is:
-			changes = append(changes, field+": + "+scalarText(after))
-		default:
-			changes = append(changes, field+": - "+scalarText(before))
-		}
-	}
-	return dash(strings.Join(changes, "; "))
-}
-
-// fieldsOf gives every name of two objects once, in order.
-func fieldsOf(a, b map[string]any) []string {
-	names := append(sorted(a), sorted(b)...)
-	slices.Sort(names)
-	return slices.Compact(names)
 }

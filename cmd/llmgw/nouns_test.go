@@ -3,12 +3,15 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/llmgw/llmgw/admin/api"
 )
 
 // scripted runs a command as a script does: nobody can be asked.
@@ -252,12 +255,36 @@ func TestTheAuditShowsWhatAChangeDidToFields(t *testing.T) {
 		t.Error(diff)
 	}
 	_, out, _ = scripted(t, f.URL, "", "audit", "list", "--columns", "revision,changes", "--no-headers")
-	if diff := cmp.Diff("3  email: - d@example.com; role: member → operator; tags: + a:b\n", out); diff != "" {
+	if diff := cmp.Diff("3  email: - d@example.com; role: member → operator; tags: + {\"a\":\"b\"}\n", out); diff != "" {
 		t.Error(diff)
 	}
 	_, out, _ = scripted(t, f.URL, "", "audit", "list", "-o", "json", "--jq", ".items[0] | .before.role, .after.role")
 	if out != "member\noperator\n" {
 		t.Errorf("JSON has %q", out)
+	}
+}
+
+func TestAChangeOfAnObjectIsToldByItsFields(t *testing.T) {
+	object := func(text string) (o map[string]any) {
+		if err := json.Unmarshal([]byte(text), &o); err != nil {
+			t.Fatal(err)
+		}
+		return o
+	}
+	for _, c := range []struct{ name, before, after, want string }{
+		{"made", "null", `{"a":"b","n":1}`, "made; a: + b; n: + 1"},
+		{"removed", `{"a":"b"}`, "null", "removed; a: - b"},
+		{"left as it was", `{"a":["b"]}`, `{"a":["b"]}`, "-"},
+		{"another value", `{"on":true,"a":"b"}`, `{"on":false,"a":"b"}`, "on: true → false"},
+		{"a list that grew and shrank", `{"models":["a","b"]}`, `{"models":["b","c"]}`, "models: - a + c"},
+		{"a list that grew", `{"secrets":[{"last4":"a"}]}`, `{"secrets":[{"last4":"a"},{"last4":"b"}]}`, `secrets: + {"last4":"b"}`},
+		{"a list in another order", `{"rules":["a","b"]}`, `{"rules":["b","a"]}`, "rules: in another order"},
+		{"a list that came", `{}`, `{"models":["a","b"]}`, "models: + a,b"},
+		{"an object instead of a text", `{"a":"x"}`, `{"a":{"b":1}}`, `a: x → {"b":1}`},
+	} {
+		if got := auditChanges(api.AuditEntry{Before: object(c.before), After: object(c.after)}); got != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
 	}
 }
 
