@@ -51,19 +51,42 @@ type gateway struct {
 // for a store that cannot be reached.
 type onStore struct {
 	*store.Store
-	people  *people
+	people  *people   // who is in place of the users of the store, where there are any
 	owners  *sync.Map // who owns a key, by its name
 	broken  error
 	unknown int64 // a revision from before there was a history
 	dropped int64 // a revision whose rules are not kept any more
-	people  people
+	beside  beside
 }
 
 func (s *onStore) Change(ctx context.Context, meta accounts.Meta, f func(admin.State) error) (accounts.Change, error) {
 	if s.broken != nil {
 		return accounts.Change{}, s.broken
 	}
-	return s.Store.Change(ctx, meta, func(st *store.State) error { return f(peopled{st, s.people, s.owners}) })
+	return s.Store.Change(ctx, meta, func(st *store.State) error {
+		if s.people == nil {
+			return f(st)
+		}
+		return f(peopled{st, s.people, s.owners})
+	})
+}
+
+func (s *onStore) Audit(ctx context.Context, q admin.AuditQuery) ([]accounts.Audit, error) {
+	return s.Store.Audit(ctx, store.AuditQuery(q))
+}
+
+func (s *onStore) Users(ctx context.Context) ([]accounts.User, error) {
+	if s.people == nil {
+		return s.Store.Users(ctx)
+	}
+	return s.people.Users(ctx)
+}
+
+func (s *onStore) User(ctx context.Context, nameOrID string) (accounts.User, error) {
+	if s.people == nil {
+		return s.Store.User(ctx, nameOrID)
+	}
+	return s.people.User(ctx, nameOrID)
 }
 
 func (s *onStore) LastConfigChange(ctx context.Context) (accounts.Change, error) {
@@ -78,8 +101,8 @@ func (s *onStore) Load(ctx context.Context) (rules.Config, error) {
 		return rules.Config{}, s.broken
 	}
 	config, err := s.Store.Load(ctx)
-	config.Bindings = append(config.Bindings, s.people.bindings...)
-	s.people.disable(config.Upstreams)
+	config.Bindings = append(config.Bindings, s.beside.bindings...)
+	s.beside.disable(config.Upstreams)
 	return config, err
 }
 
@@ -113,7 +136,7 @@ func (s *onStore) Keys(ctx context.Context) ([]accounts.Key, error) {
 
 func (s *onStore) Key(ctx context.Context, name string) (accounts.Key, error) {
 	key, err := s.Store.Key(ctx, name)
-	return owned(s.owners, key), err
+	return s.beside.alter(owned(s.owners, key)), err
 }
 
 // owned gives a key its owner.
@@ -190,6 +213,23 @@ func open(t testing.TB) *gateway {
 	return g
 }
 
+// openStore is open, with the users and logins of the store.
+func openStore(t testing.TB) *gateway {
+	t.Helper()
+	g := open(t)
+	g.people, g.store.people = nil, nil
+	g.restart(t, nil)
+	return g
+}
+
+// accounts are the users and logins of the gateway.
+func (g *gateway) accounts() admin.AccountStore {
+	if g.people == nil {
+		return g.store
+	}
+	return g.people
+}
+
 // restart serves anew, on a socket of its own; upstream tests go through client.
 func (g *gateway) restart(t testing.TB, client *http.Client) {
 	t.Helper()
@@ -205,7 +245,7 @@ func (g *gateway) serve(t testing.TB, client *http.Client) {
 	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "llmgw_config_revision", Help: "h"}, func() float64 { return 7 }))
 	var err error
 	g.server, err = admin.New(admin.Options{
-		Version: "0.1.0-test", Accounts: g.people, Open: g.open, Peer: g.peer, Store: g.store, Issuer: g.store.Issuer,
+		Version: "0.1.0-test", Accounts: g.accounts(), Open: g.open, Peer: g.peer, Store: g.store, Issuer: g.store.Issuer,
 		Vault: accounts.Vault{Key: g.secretKey, References: accounts.References{
 			"env": func(_ context.Context, name string) (accounts.Secret, error) {
 				text, ok := g.env[name]
@@ -242,6 +282,23 @@ func (g *gateway) serve(t testing.TB, client *http.Client) {
 // raw sends a request as it stands and gives the answer with its whole text.
 func (g *gateway) raw(t testing.TB, method, path, contentType, body string) (*http.Response, string) {
 	t.Helper()
+	header := http.Header{}
+	if contentType != "" {
+		header.Set("Content-Type", contentType)
+	}
+	return g.request(t, method, path, body, header)
+}
+
+// sent sends JSON to an operation, and gives the answer without its text.
+func (g *gateway) sent(t testing.TB, method, path, body string, header http.Header) *http.Response {
+	t.Helper()
+	header.Set("Content-Type", "application/json")
+	response, _ := g.request(t, method, "/api/v1"+path, body, header)
+	return response
+}
+
+func (g *gateway) request(t testing.TB, method, path, body string, header http.Header) (*http.Response, string) {
+	t.Helper()
 	client := &http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -252,9 +309,7 @@ func (g *gateway) raw(t testing.TB, method, path, contentType, body string) (*ht
 	if err != nil {
 		t.Fatal(err)
 	}
-	if contentType != "" {
-		request.Header.Set("Content-Type", contentType)
-	}
+	request.Header = header
 	response, err := client.Do(request)
 	if err != nil {
 		t.Fatal(err)

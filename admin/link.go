@@ -67,11 +67,7 @@ func (s *Server) linkUser(ctx context.Context, name string) (accounts.User, erro
 	if errors.Is(err, accounts.ErrNotFound) {
 		user = accounts.User{ID: accounts.NewID("user", s.now()), Name: name, Role: accounts.RoleAdmin, CreatedAt: s.now()}
 		_, _, err = s.change(ctx, by(ctx, "user.create"), func(st State) error {
-			users, err := usersIn(st)
-			if err != nil {
-				return err
-			}
-			return users.PutUser(user)
+			return st.PutUser(user)
 		})
 	}
 	if err == nil && user.Disabled {

@@ -34,6 +34,7 @@ func exceptions() map[string]string {
 		"GET /api/v1/me":                       "member",
 		"GET /api/v1/keys":                     "member", // of their own
 		"GET /api/v1/keys/{name}":              "member",
+		"POST /api/v1/keys/{name}/rotate":      "member",
 		"POST /api/v1/keys/{name}/secrets":     "member",
 		"PUT /api/v1/keys/{name}/secrets/{id}": "member",
 		"PUT /api/v1/users/{name}/password":    "member",
@@ -245,7 +246,7 @@ func TestMembersSeeTheirOwnKeysOnly(t *testing.T) {
 	}
 	_, err = member.AddSecret(t.Context(), "run@laptop", api.NewSecret{ExpiresAt: later, Make: true})
 	refusedWith(t, err, api.CodeDenied, 403, "needs the role operator")
-	_, err = g.RevokeKey(t.Context(), "danas")
+	_, err = g.RevokeKey(t.Context(), "danas", api.RevokeKey{})
 	must(t, err)
 	_, err = member.AddSecret(t.Context(), "danas", api.NewSecret{ExpiresAt: later})
 	refusedWith(t, err, api.CodeNotFound, 404, `no key "danas"`)

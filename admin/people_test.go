@@ -250,11 +250,16 @@ const rightPassword = "correct horse battery"
 func (g *gateway) user(t testing.TB, name string, role accounts.Role, password string) accounts.User {
 	t.Helper()
 	u := accounts.User{ID: accounts.NewID("user", g.clock.Now()), Name: name, Role: role, CreatedAt: g.clock.Now()}
-	g.people.put(u)
+	if g.people != nil {
+		g.people.put(u)
+	} else {
+		_, err := g.store.Change(t.Context(), accounts.Meta{Kind: "user.create"}, func(st admin.State) error { return st.PutUser(u) })
+		must(t, err)
+	}
 	if password != "" {
 		must(t, g.SetPassword(t.Context(), name, api.SetPassword{Password: password}))
 	}
-	u, err := g.people.User(t.Context(), name)
+	u, err := g.store.User(t.Context(), name)
 	must(t, err)
 	return u
 }

@@ -169,10 +169,27 @@ func (s *Server) register(a huma.API) {
 	get(r, member, "/keys", "List keys", s.listKeys)
 	get(r, member, "/keys/{name}", "Show a key", s.showKey)
 	create(r, operator, "/keys", "Create a key", s.createKey)
+	patch(r, operator, "/keys/{name}", "Edit a key", s.editKey)
+	post(r, member, "/keys/{name}/rotate", "Rotate the secret of a key", s.rotateKey)
 	post(r, operator, "/keys/{name}/revoke", "Revoke a key", s.revokeKey)
+	remove(r, operator, "/keys/{name}", "Delete a key", s.deleteKey)
 	create(r, member, "/keys/{name}/secrets", "Add a secret to a key", s.addSecret)
 	put(r, member, "/keys/{name}/secrets/{id}", "Set when a secret of a key ends", s.setSecretEnd)
 	create(r, operator, "/chat-keys", "Create a one-use key", s.createChatKey)
+
+	get(r, viewer, "/users", "List users", s.listUsers)
+	get(r, viewer, "/users/{name}", "Show a user", s.showUser)
+	create(r, operator, "/users", "Create a user", s.createUser)
+	patch(r, operator, "/users/{name}", "Edit a user", s.editUser)
+	remove(r, operator, "/users/{name}", "Delete a user", s.deleteUser)
+
+	get(r, viewer, "/bindings", "List bindings", s.listBindings)
+	get(r, viewer, "/bindings/{id}", "Show a binding", s.showBinding)
+	create(r, operator, "/bindings", "Create a binding", s.createBinding)
+	post(r, operator, "/bindings/{id}/move", "Move a binding", s.moveBinding)
+	remove(r, operator, "/bindings/{id}", "Delete a binding", s.deleteBinding)
+
+	get(r, viewer, "/audit", "List what was changed", s.listAudit)
 
 	get(r, viewer, "/upstreams", "List upstreams", s.listUpstreams)
 	get(r, viewer, "/upstreams/{name}", "Show an upstream", s.showUpstream)

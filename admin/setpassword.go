@@ -2,7 +2,6 @@ package admin
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -87,18 +86,15 @@ func (s *Server) hash(ctx context.Context, password string) (accounts.Secret, er
 func (s *Server) storePassword(ctx context.Context, meta accounts.Meta, userID string, hashed accounts.Secret, check func(*accounts.User) error) (accounts.User, error) {
 	var user accounts.User
 	_, _, err := s.change(ctx, meta, func(st State) error {
-		users, err := usersIn(st)
-		if err != nil {
-			return err
-		}
-		if user, err = users.User(userID); err != nil {
+		var err error
+		if user, err = st.User(userID); err != nil {
 			return err
 		}
 		if err := check(&user); err != nil {
 			return err
 		}
 		user.Password = hashed
-		return users.PutUser(user)
+		return st.PutUser(user)
 	})
 	return user, err
 }
@@ -112,18 +108,6 @@ func unchanged(looked *accounts.User) func(*accounts.User) error {
 		return nil
 	}
 }
-
-// usersIn gives the users of a state, where it has any.
-func usersIn(st State) (UserState, error) {
-	users, ok := st.(UserState)
-	if !ok {
-		return nil, errNoUsers
-	}
-	return users, nil
-}
-
-// errNoUsers is a store that keeps no users.
-var errNoUsers = errors.New("the store keeps no users")
 
 func inSeconds(d time.Duration) string {
 	n := max(int64((d+time.Second-1)/time.Second), 1)

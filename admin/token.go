@@ -64,7 +64,7 @@ func (s *Server) tokenOwner(ctx context.Context, name string) (string, error) {
 }
 
 func (s *Server) usersByID(ctx context.Context) (map[string]accounts.User, error) {
-	users, err := s.accounts.Users(ctx)
+	users, err := s.store.Users(ctx)
 	if err != nil {
 		return nil, err
 	}

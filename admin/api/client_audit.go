@@ -9,7 +9,8 @@ import (
 )
 
 // Audit lists what changes did to objects, the newest first. Next of the answer
-// is the Cursor of what is older.
+// is the Cursor of what is older. A change is never cut in two, so there may be
+// more entries than the query's Limit.
 func (c *Client) Audit(ctx context.Context, query AuditQuery) (List[AuditEntry], error) {
 	path := "/audit"
 	if v := query.values(); len(v) > 0 {
@@ -32,7 +33,7 @@ func (q *AuditQuery) values() url.Values {
 			v.Set(name, at.UTC().Format(time.RFC3339Nano))
 		}
 	}
-	if q.Limit > 0 {
+	if q.Limit != 0 {
 		v.Set("limit", strconv.Itoa(q.Limit))
 	}
 	return v

@@ -5,10 +5,9 @@ import (
 	"net/http"
 )
 
-// Bindings lists the bindings.
+// Bindings lists the bindings, by their order.
 func (c *Client) Bindings(ctx context.Context) ([]Binding, error) {
-	list, err := call[List[Binding]](ctx, c, http.MethodGet, "/bindings", nil)
-	return list.Items, err
+	return all[Binding](ctx, c, "/bindings", nil)
 }
 
 // Binding gives one binding.

@@ -7,8 +7,7 @@ import (
 
 // Users lists the users.
 func (c *Client) Users(ctx context.Context) ([]User, error) {
-	list, err := call[List[User]](ctx, c, http.MethodGet, "/users", nil)
-	return list.Items, err
+	return all[User](ctx, c, "/users", nil)
 }
 
 // User gives one user.
@@ -26,8 +25,8 @@ func (c *Client) EditUser(ctx context.Context, name string, edit EditUser) (User
 	return call[User](ctx, c, http.MethodPatch, "/users/"+segment(name), edit)
 }
 
-// DeleteUser removes a user and the user's bindings; CodeInUse where the user
-// owns keys that are not revoked.
+// DeleteUser removes a user with the user's bindings and logins; CodeInUse where
+// the user owns keys that are not revoked.
 func (c *Client) DeleteUser(ctx context.Context, name string) error {
 	_, err := call[struct{}](ctx, c, http.MethodDelete, "/users/"+segment(name), nil)
 	return err
