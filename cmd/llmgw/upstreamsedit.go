@@ -31,11 +31,11 @@ func newUpstreamsEdit(a *app) *cobra.Command {
 			if err := given.some(a, "no-test"); err != nil {
 				return err
 			}
-			edit, err := f.edit(ctx, t, args[0], given)
+			edit, etag, err := f.edit(ctx, t, args[0], given)
 			if err != nil {
 				return err
 			}
-			u, err := t.EditUpstream(ctx, args[0], edit)
+			u, err := t.If(etag).EditUpstream(ctx, args[0], edit)
 			if err != nil {
 				return err
 			}
@@ -82,9 +82,10 @@ func timeoutFlagUse(name string) string {
 }
 
 // edit reads what was given. Deadlines that were not given stay: they are read
-// first, for they are one field of the API.
-func (f *upstreamFlags) edit(ctx context.Context, t talk, name string, given editFlags) (api.EditUpstream, error) {
-	edit := api.EditUpstream{
+// first, for they are one field of the API, and the edit is good for what was
+// read alone.
+func (f *upstreamFlags) edit(ctx context.Context, t talk, name string, given editFlags) (edit api.EditUpstream, etag string, err error) {
+	edit = api.EditUpstream{
 		Name: given.text("name"), URL: given.text("url"), Auth: given.text("auth"),
 		Wires: given.list("wires", f.wires), Models: given.list("models", f.models), IdleTimeout: given.text("idle-timeout"),
 	}
@@ -101,11 +102,11 @@ func (f *upstreamFlags) edit(ctx context.Context, t talk, name string, given edi
 		}
 	}
 	if len(wanted) == 0 {
-		return edit, nil
+		return edit, "", nil
 	}
 	u, err := t.Upstream(ctx, name)
 	if err != nil {
-		return edit, err
+		return edit, "", err
 	}
 	edit.Timeouts = &api.Timeouts{}
 	if u.Timeouts != nil {
@@ -116,5 +117,5 @@ func (f *upstreamFlags) edit(ctx context.Context, t talk, name string, given edi
 			*field = value
 		}
 	}
-	return edit, nil
+	return edit, u.ETag, nil
 }
