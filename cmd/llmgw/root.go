@@ -48,7 +48,7 @@ func newRoot(a *app) *cobra.Command {
 	addGlobalFlags(root.PersistentFlags())
 	grouped(root, groupRun, newServe(a), newMock(a), newRun(a), newEnv(a), newChat(a))
 	grouped(root, groupObserve, newStatus(a), newHealth(a), newDoctor(a))
-	grouped(root, groupManage, newRules(a), newUpstreams(a), newKeys(a))
+	grouped(root, groupManage, newRules(a), newUpstreams(a), newKeys(a), newUsers(a), newBindings(a), newAudit(a))
 	grouped(root, groupAccess, newLogin(a), newLogout(a), newWhoami(a), newContext(a), newTokens(a), newAdmin(a))
 	grouped(root, groupOperate, newConfig(a), newSecret(a), newVersion(a))
 	root.SetCompletionCommandGroupID(groupOperate)
@@ -230,6 +230,16 @@ func takes(names ...string) cobra.PositionalArgs {
 			return usage("too many arguments for %q", c.CommandPath()).withHint("%s", c.UseLine())
 		}
 		return nil
+	}
+}
+
+// takesAndSome demands one argument of the first name and some of the second.
+func takesAndSome(first, second string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return takes(first)(c, args)
+		}
+		return takesSome(second)(c, args[1:])
 	}
 }
 
