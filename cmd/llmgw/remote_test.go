@@ -128,7 +128,7 @@ func alike(text string) string {
 		{`sk-lgw-[\w-]+`, "SECRET"},
 		{`\b(key|user|up|upstream|cred|credential|rule|token)_[0-9A-Za-z]+`, "ID"},
 		{`https?://(127\.0\.0\.1|\[::1?\]|0\.0\.0\.0|localhost):\d+`, "ADDRESS"},
-		{`\d{4}-\d\d-\d\dT[\d:.]+Z`, "TIME"},
+		{`\d{4}-\d\d-\d\d[T ][\d:.]+Z`, "TIME"},
 		{`\d+(\.\d+)? ?(ms|µs|s)\b`, "TOOK"},
 		{`"(config_age_seconds|pid|\w*_ms)": ?[\d.e-]+`, "N"},
 		{`/\S*/lgw\d+`, "DATA"},
