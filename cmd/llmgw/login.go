@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -323,7 +324,7 @@ func (a *app) passwordFrom(ctx context.Context, s *settings, file, prompt string
 		if err != nil {
 			return accounts.Secret{}, invalid("reading the password: %s", reason(err))
 		}
-		return cleanSecret(string(text), shortPath(file))
+		return oneSecret(bytes.NewReader(text), shortPath(file))
 	case !a.canAsk(s):
 		return accounts.Secret{}, usage("give --password-file FILE, or --password-file - for stdin, where nobody can be asked")
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -107,7 +108,7 @@ func (a *app) readKeyFile(file string) (accounts.Secret, *accounts.SecretKey, er
 		if read, err = readRegular(expandHome(file), longestSecret); err != nil {
 			return text, nil, invalid("reading the secret key: %s", reason(err))
 		}
-		text, err = cleanSecret(string(read), shortPath(file))
+		text, err = oneSecret(bytes.NewReader(read), shortPath(file))
 	}
 	if err != nil {
 		return text, nil, err
