@@ -40,6 +40,7 @@ type gateway struct {
 	env    map[string]string // what env: references lead to
 	ready  error
 	reach  rules.Reach
+	failed func() map[string]string // see admin.Options.LastErrors
 	people *people
 	open   bool                           // see admin.Options.Open
 	peer   func(*http.Request) netip.Addr // see admin.Options.Peer
@@ -259,7 +260,7 @@ func (g *gateway) serve(t testing.TB, client *http.Client) {
 			return api.Status{Version: "0.1.0-test", Node: "a1", InFlight: 3, Admin: "http://127.0.0.1:4101"}
 		},
 		Ready:    func() error { return g.ready },
-		Gatherer: registry, Client: client, Reach: g.reach, Log: zerolog.New(g.log), Now: g.clock.Now,
+		Gatherer: registry, LastErrors: g.failed, Client: client, Reach: g.reach, Log: zerolog.New(g.log), Now: g.clock.Now,
 	})
 	if err != nil {
 		t.Fatal(err)

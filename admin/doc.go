@@ -7,8 +7,10 @@
 //  2. huma decodes and validates (unknown fields are refused) and gives the
 //     OpenAPI document. Its errors are rewritten: they would repeat what was
 //     sent, secrets included.
-//  3. One file a noun (keys, upstreams, credential, rules, history) checks what
-//     only we can check, and changes the truth in one Store.Change. Whatever
+//  3. One file a noun (keys, users, upstreams, credential, bindings, rules,
+//     history, audit) checks what only we can check, and changes the truth in
+//     one Store.Change: found by name, the caller's role asked, If-Match held
+//     against it, edited, stored, and shown as it is stored. Whatever
 //     changes rules (apply, rollback, the editing of one rule) is a ruleChange,
 //     which compiles, plans and stores.
 //  4. explain makes a question of what was asked and gives it to the rules, as

@@ -32,6 +32,9 @@ type Options struct {
 	// Ready says why the node cannot take requests, or nil.
 	Ready    func() error
 	Gatherer prometheus.Gatherer
+	// LastErrors tells, by the ID of a credential, what its upstream last answered
+	// to it in error ("401 2 min ago"); nil: nobody knows.
+	LastErrors func() map[string]string
 
 	// Accounts are the users and their logins; nil: there are none, and the admin
 	// socket is the only way in.
@@ -58,6 +61,7 @@ type Server struct {
 	status   func(ctx context.Context) api.Status
 	ready    func() error
 	gatherer prometheus.Gatherer
+	failed   func() map[string]string
 	client   *http.Client
 	reach    rules.Reach
 	log      zerolog.Logger
@@ -83,7 +87,7 @@ type Server struct {
 func New(o Options) (*Server, error) {
 	s := &Server{
 		store: o.Store, issuer: o.Issuer, vault: o.Vault, status: o.Status, ready: o.Ready,
-		gatherer: o.Gatherer, client: testClient(o.Client, o.Reach), reach: o.Reach, log: o.Log, now: clock(o.Now),
+		gatherer: o.Gatherer, failed: o.LastErrors, client: testClient(o.Client, o.Reach), reach: o.Reach, log: o.Log, now: clock(o.Now),
 		openRoutes: map[string]bool{},
 	}
 	if err := s.openLogins(&o); err != nil {
@@ -198,6 +202,11 @@ func (s *Server) register(a huma.API) {
 	post(r, operator, "/upstreams/{name}/enable", "Enable an upstream", s.enableUpstream)
 	post(r, operator, "/upstreams/{name}/disable", "Disable an upstream", s.disableUpstream)
 	put(r, operator, "/upstreams/{name}/credential", "Set a credential", s.setCredential)
+	post(r, operator, "/upstreams/{name}/credential/rotate", "Rotate a credential", s.rotateCredential)
+	post(r, operator, "/upstreams/{name}/credentials/{id}/clear", "Take a credential away", s.clearCredential)
+	post(r, operator, "/upstreams/{name}/credentials/{id}/enable", "Enable a credential", s.enableCredential)
+	post(r, operator, "/upstreams/{name}/credentials/{id}/disable", "Disable a credential", s.disableCredential)
+	patch(r, operator, "/upstreams/{name}", "Edit an upstream", s.editUpstream)
 	remove(r, operator, "/upstreams/{name}", "Delete an upstream", s.deleteUpstream)
 
 	get(r, viewer, "/rules", "List rules in their order", s.listRules)
