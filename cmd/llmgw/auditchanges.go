@@ -26,20 +26,33 @@ func auditChanges(e api.AuditEntry) string {
 	case e.Before != nil && e.After == nil:
 		changes = append(changes, "removed")
 	}
-	for _, field := range fieldsOf(e.Before, e.After) {
-		before, was := e.Before[field]
-		after, is := e.After[field]
+	changes = append(changes, fieldChanges("", e.Before, e.After)...)
+	return dash(strings.Join(changes, "; "))
+}
+
+// fieldChanges tells of each field what became of it; the name of one within
+// another stands behind that one's and a dot.
+func fieldChanges(within string, before, after map[string]any) []string {
+	var changes []string
+	for _, name := range fieldsOf(before, after) {
+		field := within + name
+		old, was := before[name]
+		now, is := after[name]
+		oldFields, hadFields := old.(map[string]any)
+		nowFields, hasFields := now.(map[string]any)
 		switch {
-		case was && is && reflect.DeepEqual(before, after):
+		case was && is && reflect.DeepEqual(old, now):
+		case hadFields && hasFields:
+			changes = append(changes, fieldChanges(field+".", oldFields, nowFields)...)
 		case was && is:
-			changes = append(changes, field+": "+fieldChange(before, after))
+			changes = append(changes, field+": "+fieldChange(old, now))
 		case is:
-			changes = append(changes, field+": + "+auditValue(after))
+			changes = append(changes, field+": + "+auditValue(now))
 		default:
-			changes = append(changes, field+": - "+auditValue(before))
+			changes = append(changes, field+": - "+auditValue(old))
 		}
 	}
-	return dash(strings.Join(changes, "; "))
+	return changes
 }
 
 // fieldsOf gives every name of two objects once, in order.

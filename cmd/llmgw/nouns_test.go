@@ -280,6 +280,8 @@ func TestAChangeOfAnObjectIsToldByItsFields(t *testing.T) {
 		{"a list that grew", `{"secrets":[{"last4":"a"}]}`, `{"secrets":[{"last4":"a"},{"last4":"b"}]}`, `secrets: + {"last4":"b"}`},
 		{"a list in another order", `{"rules":["a","b"]}`, `{"rules":["b","a"]}`, "rules: in another order"},
 		{"a list that came", `{}`, `{"models":["a","b"]}`, "models: + a,b"},
+		{"fields within a field", `{"settings":{"connect":"3s","wires":["a"]}}`, `{"settings":{"connect":"5s","wires":["a"],"models":["m"]}}`,
+			"settings.connect: 3s → 5s; settings.models: + m"},
 		{"an object instead of a text", `{"a":"x"}`, `{"a":{"b":1}}`, `a: x → {"b":1}`},
 	} {
 		if got := auditChanges(api.AuditEntry{Before: object(c.before), After: object(c.after)}); got != c.want {

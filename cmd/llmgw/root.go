@@ -157,13 +157,18 @@ func unknownCommand(c *cobra.Command, args []string) *failure {
 		typed = called + " " + args[0]
 	}
 	meant := ""
-	if !c.HasParent() && len(args) > 1 {
-		if meant = suggest(c.Root(), typed+" "+args[1]); meant != "" {
+	switch {
+	case c.HasParent(): // the noun is known: its letters do not count for the verb
+		if meant = suggest(c, args[0]); meant != "" {
+			meant = strings.TrimPrefix(c.CommandPath(), c.Root().Name()+" ") + " " + meant
+		}
+	case len(args) > 1:
+		if meant = suggest(c, typed+" "+args[1]); meant != "" {
 			typed += " " + args[1]
 		}
 	}
-	if meant == "" {
-		meant = suggest(c.Root(), typed)
+	if meant == "" && !c.HasParent() {
+		meant = suggest(c, typed)
 	}
 	if meant != "" {
 		return usage("unknown command %q; did you mean %q?", typed, meant)
