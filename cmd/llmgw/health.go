@@ -60,8 +60,9 @@ func probe(live bool) string {
 	return "/readyz"
 }
 
-// askProbe asks one probe; an error where the answer is no. Nothing secret is sent, so a certificate for another
-// name does not matter to the question whether this one answers.
+// askProbe asks one probe; an error where the answer is no. Nothing secret is
+// sent, so a certificate for another name does not matter to the question whether
+// this one answers.
 func askProbe(ctx context.Context, s *settings, at string) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, at, nil)
 	if err != nil || request.URL.Host == "" {
