@@ -36,7 +36,7 @@ func TestAnAnswerAndItsUploadPassAtTheSameTime(t *testing.T) {
 		"with a length": {"Content-Length: 201", func(s string) string { return s }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g := newGateway(t, up.url)
+			g := newGateway(t, up)
 			conn := g.dial()
 			say(conn, g.uploadHead(c.framing), c.piece("0"))
 			response := answerOn(t, conn)
@@ -77,7 +77,7 @@ func TestAnEarlyAnswerEndsItsConnection(t *testing.T) {
 				say(conn, answerText("text/plain", "too early"))
 				<-hold
 			})
-			g := newGateway(t, up.url)
+			g := newGateway(t, up)
 			conn := g.dial()
 			say(conn, g.uploadHead(c.framing), c.body)
 			response := answerOn(t, conn)
@@ -109,7 +109,7 @@ func TestNoAnswerToAnUploadIsCut(t *testing.T) {
 			say(c, answerText("text/event-stream", answer))
 		}
 	})
-	g := newGateway(t, up.url)
+	g := newGateway(t, up)
 	transport := &http.Transport{MaxIdleConnsPerHost: clients}
 	defer transport.CloseIdleConnections()
 	var wait sync.WaitGroup

@@ -121,6 +121,7 @@ func saidOf(u api.Upstream) string {
 func newCredential(a *app) *cobra.Command {
 	c := &cobra.Command{Use: "credential", Aliases: []string{"cred"}, Short: "set the credential of an upstream"}
 	c.AddCommand(newCredentialSet(a))
+	a.completeNames(c, upstreamNames, "set")
 	return c
 }
 

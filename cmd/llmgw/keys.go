@@ -18,6 +18,7 @@ import (
 func newKeys(a *app) *cobra.Command {
 	c := &cobra.Command{Use: "keys", Aliases: []string{"key"}, Short: "create | list | get | revoke the keys that clients use"}
 	c.AddCommand(newKeysCreate(a), newKeysList(a), newKeysGet(a), newKeysRevoke(a))
+	a.completeNames(c, keyNames, "get", "revoke")
 	return c
 }
 

@@ -26,7 +26,11 @@ func newRules(a *app) *cobra.Command {
 		newRulesExplain(a), newRulesTest(a), newRulesDiff(a), newRulesHistory(a), newRulesRollback(a),
 		newRulesCreate(a), newRulesEdit(a), newRulesMove(a), newRulesFmt(a), newRulesSchema(a),
 	)
-	a.completeRules(c)
+	a.completeNames(c, ruleNames, "get", "edit", "enable", "disable", "move", "delete", "history")
+	for _, sub := range c.Commands() {
+		a.completeFlags(sub, ruleNames, "before", "after", "expect", "rule")
+		a.completeFlags(sub, keyNames, "key")
+	}
 	return c
 }
 

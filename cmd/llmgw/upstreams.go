@@ -23,6 +23,7 @@ func newUpstreams(a *app) *cobra.Command {
 		newUpstreamsSwitch(a, "disable", "keep requests from an upstream", (*api.Client).DisableUpstream),
 		newUpstreamsDelete(a), newCredential(a),
 	)
+	a.completeNames(c, upstreamNames, "get", "test", "enable", "disable", "delete")
 	return c
 }
 
