@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -430,4 +431,57 @@ func TestAnUploadIsHeldForAnUpstreamThatWantsASignature(t *testing.T) {
 	if arrived := waitFor(t, got); arrived != "hello5 []" {
 		t.Errorf("arrived %q", arrived)
 	}
+}
+
+// A read that is just about to move its deadline does not take back the one that
+// ends it.
+func TestAnUploadIsTakenBackFromAReadThatBegins(t *testing.T) {
+	client, server := net.Pipe()
+	defer func() { _ = client.Close() }()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://x/", server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &lateWriter{pipeWriter: pipeWriter{server}, moving: make(chan struct{}), ended: make(chan struct{})}
+	p := &Proxy{options: Options{ReadStall: time.Hour, MaxBody: 100}}
+	x := &exchange{p: p, r: r, rc: http.NewResponseController(w), started: time.Now()}
+	x.ctx, x.cancel = context.WithCancelCause(t.Context())
+	if f := x.beginUpload(); f != nil {
+		t.Fatal(f)
+	}
+	body := x.upload.lend(&watch{began: time.Now()})
+	read, taken := make(chan error, 1), make(chan int64, 1)
+	go func() {
+		_, err := body.Read(make([]byte, 10))
+		read <- err
+	}()
+	<-w.moving
+	go func() { taken <- x.upload.end() }()
+	waitFor(t, taken)
+	if err := waitFor(t, read); err != errUploadOver {
+		t.Errorf("the read ends with %v", err)
+	}
+}
+
+// lateWriter is slow to move a read deadline, unless it is one that has passed.
+type lateWriter struct {
+	pipeWriter
+	once          sync.Once
+	moving, ended chan struct{}
+}
+
+func (w *lateWriter) SetReadDeadline(at time.Time) error {
+	if at.After(longAgo) {
+		w.once.Do(func() {
+			close(w.moving)
+			select {
+			case <-w.ended:
+			case <-time.After(50 * time.Millisecond):
+			}
+		})
+		return w.pipeWriter.SetReadDeadline(at)
+	}
+	err := w.pipeWriter.SetReadDeadline(at)
+	close(w.ended)
+	return err
 }
