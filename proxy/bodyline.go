@@ -1,12 +1,13 @@
 package proxy
 
 import (
+	"bufio"
 	"bytes"
-	"compress/gzip"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"io"
-	"strings"
+	"net/http"
 	"unicode/utf8"
 )
 
@@ -52,15 +53,16 @@ func (b *bodies) line() []byte {
 func (c *capture) logged(secrets []string) loggedBody {
 	l := loggedBody{Bytes: c.size, Truncated: c.cut(), Coding: loggable(c.coding)}
 	text, cut := c.bytes, l.Truncated
-	switch coding := strings.ToLower(strings.TrimSpace(c.coding)); coding {
-	case "", "identity":
+	header := http.Header{"Content-Encoding": {c.coding}}
+	switch coding := codingOf(header); {
+	case !isEncoded(header):
 		l.Coding = ""
-	case "gzip", "x-gzip":
-		text, cut = unzipped(text)
-		l.Truncated = l.Truncated || cut
-	default:
+	case coding == noCoding:
 		l.Truncated = c.size > 0
 		return l
+	default:
+		text, cut = decoded(coding, text)
+		l.Truncated = l.Truncated || cut
 	}
 	text = masked(text, secrets, cut)
 	if cut {
@@ -74,17 +76,33 @@ func (c *capture) logged(secrets []string) loggedBody {
 	return l
 }
 
-// unzipped decodes as much of a gzip as there is, within the bound of a body.
-func unzipped(encoded []byte) (text []byte, cut bool) {
-	z, err := gzip.NewReader(bytes.NewReader(encoded))
+// decoded gives as much of an encoded body as there is, within the bound of a
+// body.
+func decoded(c coding, encoded []byte) (text []byte, cut bool) {
+	if len(encoded) == 0 {
+		return nil, false
+	}
+	in := bufio.NewReader(bytes.NewReader(encoded))
+	defer in.Reset(nil) // a decoder may be kept, and what it has read from with it
+	d, err := openDecoder(c, in, nil)
 	if err != nil {
-		return nil, len(encoded) > 0
+		return nil, true
 	}
-	text, err = io.ReadAll(io.LimitReader(z, maxLoggedBody+1))
-	if len(text) > maxLoggedBody {
-		return text[:maxLoggedBody], true
+	defer d.close()
+	var part [relayBytes]byte
+	for empty := 0; empty < maxEmptyReads; empty++ {
+		n, err := d.read(part[:])
+		if n > 0 {
+			empty = 0
+		}
+		if text = append(text, part[:n]...); len(text) > maxLoggedBody {
+			return text[:maxLoggedBody], true
+		}
+		if err != nil {
+			return text, !errors.Is(err, io.EOF)
+		}
 	}
-	return text, err != nil
+	return text, true
 }
 
 // wholeRunes leaves a character out that a cut went through.

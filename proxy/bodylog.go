@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"io"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -126,6 +127,13 @@ type bodies struct {
 	secrets []string
 }
 
+// asked keeps a request that was read whole only after the rules had decided.
+func (b *bodies) asked(body []byte) {
+	if b != nil {
+		b.request.add(b.kept, body)
+	}
+}
+
 // passed keeps what went to the client.
 func (b *bodies) passed(part []byte) {
 	if b != nil {
@@ -139,8 +147,8 @@ func (b *bodies) end(x *exchange) {
 		return
 	}
 	b.request.size = max(b.request.size, x.record.requestBytes) // more than it read where the body passed as it came
-	b.request.coding = x.r.Header.Get("Content-Encoding")
-	b.answer.coding = x.w.Header().Get("Content-Encoding")
+	b.request.coding = strings.Join(x.r.Header["Content-Encoding"], ", ")
+	b.answer.coding = strings.Join(x.w.Header()["Content-Encoding"], ", ")
 	b.secrets = x.secrets()
 	b.says = bodyLine{
 		Time: b.at.UTC().Format(time.RFC3339Nano), RequestID: x.id, Key: x.keyName(), Rule: x.ruleName(), Upstream: x.upstreamName(),

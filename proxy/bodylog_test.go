@@ -165,15 +165,17 @@ func TestWhatStandsInTheBodyLog(t *testing.T) {
 		answer, coding string
 		want           loggedBody
 	}{
-		"text":         {answer: "hello", want: loggedBody{Bytes: 5, Body: "hello"}},
-		"nothing":      {},
-		"bytes":        {answer: "\xff\x00\xfe", want: loggedBody{Bytes: 3, Body: "/wD+", Encoding: "base64"}},
-		"too much":     {answer: long, want: loggedBody{Bytes: int64(len(long)), Body: long[:maxLoggedBody-1], Truncated: true}},
-		"gzip":         {answer: zipped("hello"), coding: "gzip", want: loggedBody{Bytes: int64(len(zipped("hello"))), Coding: "gzip", Body: "hello"}},
-		"half a gzip":  {answer: zipped("hello")[:10], coding: "GZIP", want: loggedBody{Bytes: 10, Coding: "GZIP", Truncated: true}},
-		"a gzip bomb":  {answer: zipped(long + long), coding: "gzip", want: loggedBody{Bytes: int64(len(zipped(long + long))), Coding: "gzip", Body: long[:maxLoggedBody-1], Truncated: true}},
-		"no gzip":      {answer: "hello", coding: "gzip", want: loggedBody{Bytes: 5, Coding: "gzip", Truncated: true}},
-		"another code": {answer: "\x1b\x03", coding: "br", want: loggedBody{Bytes: 2, Coding: "br", Truncated: true}},
+		"text":          {answer: "hello", want: loggedBody{Bytes: 5, Body: "hello"}},
+		"nothing":       {},
+		"bytes":         {answer: "\xff\x00\xfe", want: loggedBody{Bytes: 3, Body: "/wD+", Encoding: "base64"}},
+		"too much":      {answer: long, want: loggedBody{Bytes: int64(len(long)), Body: long[:maxLoggedBody-1], Truncated: true}},
+		"gzip":          {answer: zipped("hello"), coding: "gzip", want: loggedBody{Bytes: int64(len(zipped("hello"))), Coding: "gzip", Body: "hello"}},
+		"half a gzip":   {answer: zipped("hello")[:10], coding: "GZIP", want: loggedBody{Bytes: 10, Coding: "GZIP", Truncated: true}},
+		"a gzip bomb":   {answer: zipped(long + long), coding: "gzip", want: loggedBody{Bytes: int64(len(zipped(long + long))), Coding: "gzip", Body: long[:maxLoggedBody-1], Truncated: true}},
+		"no gzip":       {answer: "hello", coding: "gzip", want: loggedBody{Bytes: 5, Coding: "gzip", Truncated: true}},
+		"half a brotli": {answer: "\x1b\x03", coding: "br", want: loggedBody{Bytes: 2, Coding: "br", Truncated: true}},
+		"another code":  {answer: "hello", coding: "dcb", want: loggedBody{Bytes: 5, Coding: "dcb", Truncated: true}},
+		"two codes":     {answer: zipped("hello"), coding: "gzip\r\nContent-Encoding: br", want: loggedBody{Bytes: int64(len(zipped("hello"))), Coding: "gzip, br", Truncated: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			up := newWireUpstream(t, func(conn net.Conn, _ *sent) bool {
@@ -312,5 +314,47 @@ func TestRulesThatAskForALogThatIsNotKept(t *testing.T) {
 	}
 	if n := strings.Count(g.log.text(), told); n != 1 {
 		t.Errorf("told %d times", n)
+	}
+}
+
+func TestEveryCodingThatIsLookedIntoIsDecodedForTheBodyLog(t *testing.T) {
+	const text = "you sent " + credentialCanary + ", so"
+	for name, e := range encodings {
+		t.Run(name, func(t *testing.T) {
+			encoded := e.encode([]byte(text), never)
+			c := capture{bytes: encoded, size: int64(len(encoded)), coding: e.name}
+			want := loggedBody{Bytes: c.size, Coding: e.name, Body: "you sent ‹secret›, so"}
+			if diff := cmp.Diff(want, c.logged([]string{credentialCanary})); diff != "" {
+				t.Errorf("body (-want +got):\n%s", diff)
+			}
+			c.bytes = encoded[:len(encoded)-len(encoded)/3]
+			if cut := c.logged([]string{credentialCanary}); !cut.Truncated || strings.Contains(cut.Body, "canary") || cut.Encoding != "" {
+				t.Errorf("of a part: %+v", cut)
+			}
+		})
+	}
+}
+
+// A body that is read whole only because its upstream wants a signature over it
+// is in the log as any other is.
+func TestABodyThatIsReadForASignatureIsLogged(t *testing.T) {
+	up := newWireUpstream(t, func(c net.Conn, _ *sent) bool { say(c, answerText("text/plain", "ok")); return true })
+	log := newBodyLines(t)
+	g := newGateway(t, up.url, log.on, func(s *setup) {
+		const host = "bedrock-runtime.eu-west-1.amazonaws.com:80"
+		s.config.Upstreams = []accounts.Upstream{provided("up", "http://"+host, accounts.ProviderBedrock)}
+		s.options.Local = map[string]string{host: strings.TrimPrefix(up.url, "http://")}
+		s.options.Vault.References = accounts.References{"test": func(context.Context, string) (accounts.Secret, error) {
+			return accounts.NewSecret("AKIAEXAMPLE:very-secret-" + credentialCanary), nil
+		}}
+	})
+	r := g.post("/own", "hello")
+	r.Header.Set("Content-Type", "text/plain")
+	response, body, err := g.do(r)
+	if err != nil || string(body) != "ok" {
+		t.Fatal(string(body), err)
+	}
+	if line := log.of(response); line.Request != (loggedBody{Bytes: 5, Body: "hello"}) {
+		t.Errorf("request %+v", line.Request)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -110,6 +111,33 @@ func (m *multiplexed) do(ctx context.Context, a *attempt, connected func()) (*an
 			return nil, err
 		}
 	}
+}
+
+// detachedStream is a stream that can be closed while it is being read.
+// http.Transport waits for a read under way before it tells that an upstream has
+// given up, and a client may send nothing for long.
+type detachedStream struct {
+	*io.PipeReader
+	begin func() // with the first read: nobody asks for a byte before
+}
+
+// detached gives a stream its own goroutine, which ends with it, or when whoever
+// owns the stream ends the read.
+func detached(stream io.Reader) *detachedStream {
+	reader, writer := io.Pipe()
+	return &detachedStream{reader, sync.OnceFunc(func() {
+		go func() {
+			buf := relayPool.Get().(*[relayBytes]byte)
+			defer relayPool.Put(buf)
+			_, err := io.CopyBuffer(writer, stream, buf[:])
+			_ = writer.CloseWithError(err)
+		}()
+	})}
+}
+
+func (d *detachedStream) Read(b []byte) (int, error) {
+	d.begin()
+	return d.PipeReader.Read(b)
 }
 
 func (m *multiplexed) once(ctx context.Context, a *attempt, connected func()) (*answer, error) {

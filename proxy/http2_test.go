@@ -354,3 +354,27 @@ func TestAStreamPassesFromHTTP2(t *testing.T) {
 		t.Errorf("%d connections", made)
 	}
 }
+
+// An upstream that gives up on an upload is heard at once, also while the client
+// sends nothing.
+func TestAnHTTP2UpstreamThatGivesUpOnAnUploadIsHeardAtOnce(t *testing.T) {
+	u := newHTTP2Upstream(t, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.ReadFull(r.Body, make([]byte, 3))
+		panic(http.ErrAbortHandler)
+	})
+	g := newGateway(t, u.URL)
+	g.proxy.snapshot.Load().upstreams[0].carrier.wire.tls = u.own.wire.tls
+	c := g.dial()
+	began := time.Now()
+	say(c, g.uploadHead("Content-Length: 1000"), "abc")
+	response := answerOn(t, c)
+	if response.StatusCode != 502 || response.Header.Get("X-Llmgw-Error") != codeUpstreamReset || !response.Close {
+		t.Errorf("%d %v", response.StatusCode, response.Header)
+	}
+	if took := time.Since(began); took > patience/4 {
+		t.Errorf("after %s", took)
+	}
+	if line := g.accessLine(); line["end_reason"] != "upstream_error" || line["request_bytes"] != 3.0 {
+		t.Errorf("log %v", line)
+	}
+}

@@ -36,7 +36,8 @@ func whyNoList(err error) string {
 	if errors.As(err, &status) || errors.Is(err, errListTooLong) || errors.Is(err, errUnreadableList) {
 		return err.Error()
 	}
-	if errors.Is(err, context.Canceled) || rules.TookTooLong(err) { // its watch cancels
+	var bound *endCause // of its watch; a dial that is ended so says only that it was
+	if errors.As(err, &bound) || errors.Is(err, context.Canceled) || rules.TookTooLong(err) {
 		return "it did not answer in time"
 	}
 	return whyUnreachable(err)

@@ -427,6 +427,32 @@ func TestAListThatCannotBeHadIsToldAndNotAskedForAgainAtOnce(t *testing.T) {
 	}
 }
 
+// An upstream that takes too long is ended by a bound of the gateway's own.
+func TestAListThatDoesNotComeInTimeIsToldSo(t *testing.T) {
+	for name, said := range map[string]string{
+		"no answer":      "",
+		"half an answer": "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{",
+	} {
+		t.Run(name, func(t *testing.T) {
+			up := newWireUpstream(t, func(conn net.Conn, r *sent) bool {
+				say(conn, said)
+				<-r.gone
+				return false
+			})
+			slow := provided("up", up.url, accounts.ProviderOpenAI)
+			slow.Timeouts = accounts.Timeouts{ResponseHeader: 50 * time.Millisecond, Idle: 50 * time.Millisecond}
+			g := newLister(t, of([]accounts.Upstream{slow}, rule("r", "up", "m", "*")))
+			if got := g.models("/v1/models"); got != "m" {
+				t.Errorf("listed: %s", got)
+			}
+			line := g.log.wait(t, "the missing list", func(line map[string]any) bool { return line["code"] == codeNoModelList })
+			if line["cause"] != "it did not answer in time" {
+				t.Errorf("log says %v", line)
+			}
+		})
+	}
+}
+
 func TestAListThatWasHadOutlivesAReloadAndAFailure(t *testing.T) {
 	answers := map[string]string{"/v1/models": `{"data":[{"id":"listed"}]}`}
 	up := listing(t, answers)

@@ -338,8 +338,10 @@ func TestObserverAllocatesNothingHoweverLargeTheEvent(t *testing.T) {
 		}
 		o.write(end)
 	})
-	if allocs > 0 {
-		t.Errorf("%v allocations", allocs)
+	// What a test before this one left behind may allocate meanwhile: something
+	// here would do so with every piece.
+	if allocs > float64(rounds)/100 {
+		t.Errorf("%v allocations for %d pieces", allocs, rounds)
 	}
 	if got := saidBy(o); got.usage != "input_tokens=3 " || !got.token || !got.atBound {
 		t.Errorf("%+v after an event of %d MB", got, rounds*len(filler)>>20)

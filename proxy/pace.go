@@ -84,19 +84,32 @@ func (x *exchange) taken(n int, began time.Time) error {
 }
 
 // readPart reads a part of the request's body, within the read deadline, which
-// it moves as moveWriteDeadline does.
+// it moves.
 func (x *exchange) readPart(b []byte) (int, error) {
-	began, stall := time.Now(), x.p.options.ReadStall
-	switch {
-	case x.h2:
+	x.moveReadDeadline(time.Now())
+	return x.readInTime(b)
+}
+
+// moveReadDeadline keeps the client's read deadline ahead of now, as
+// moveWriteDeadline does.
+func (x *exchange) moveReadDeadline(now time.Time) {
+	stall := x.p.options.ReadStall
+	if x.h2 || now.Sub(x.lastRead) <= stall/6 {
+		return
+	}
+	x.lastRead = now
+	_ = x.rc.SetReadDeadline(now.Add(stall))
+}
+
+// readInTime reads within the deadline that there is.
+func (x *exchange) readInTime(b []byte) (int, error) {
+	began := time.Now()
+	if x.h2 {
 		x.reading.began.Store(began.UnixNano())
 		defer x.reading.began.Store(0)
-	case began.Sub(x.lastRead) > stall/6:
-		x.lastRead = began
-		_ = x.rc.SetReadDeadline(began.Add(stall))
 	}
 	n, err := x.r.Body.Read(b)
-	if err == nil && !x.reading.note(n, time.Since(began), stall) {
+	if err == nil && !x.reading.note(n, time.Since(began), x.p.options.ReadStall) {
 		err = errTooSlow
 	}
 	return n, err

@@ -45,7 +45,7 @@ func (a *attempt) watch(connected func()) *httptrace.ClientTrace {
 func (a *attempt) setBody(r *http.Request) {
 	switch {
 	case a.stream != nil:
-		r.Body = io.NopCloser(a.stream)
+		r.Body = detached(a.stream)
 	case len(a.body) > 0:
 		a.reader = bytes.NewReader(a.body)
 		a.lent.Add(1)

@@ -121,6 +121,19 @@ func TestTheHandshakeOfACloseComesToItsEnd(t *testing.T) {
 			say(s, closing)
 			_ = s.Close()
 		}},
+		"of which the client says its half at once": {func(c net.Conn, in *bufio.Reader, _ *http.Request) {
+			say(c, switched)
+			if half, err := io.ReadAll(in); string(half) != closing || err != nil {
+				t.Errorf("half an end is passed on as %q, %v", half, err)
+			}
+			say(c, closing)
+		}, func(t *testing.T, s *socket) {
+			say(s, closing)
+			_ = s.Conn.(*net.TCPConn).CloseWrite()
+			if rest, err := s.rest(); rest != closing || err != nil {
+				t.Errorf("%q %v", rest, err)
+			}
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := newGateway(t, newSocketUpstream(t, c.talk).url, allowed)

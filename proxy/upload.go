@@ -61,7 +61,9 @@ func (x *exchange) holdUpload() *failure {
 	for _, c := range x.decision.Candidates {
 		if x.snap.target(c).signs() {
 			x.upload = nil
-			return x.fetchBody()
+			f := x.fetchBody()
+			x.bodies.asked(x.body.bytes)
+			return f
 		}
 	}
 	return nil
@@ -156,7 +158,8 @@ func (l *lentUpload) Read(b []byte) (int, error) {
 		return 0, err
 	}
 	l.watch.receiving.Store(true)
-	n, err := l.of.exchange.readPart(b)
+	l.of.exchange.askForBody()
+	n, err := l.of.exchange.readInTime(b)
 	l.watch.receiving.Store(false)
 	l.watch.took()
 	n, problem, err := l.of.leave(l, n, err)
@@ -166,7 +169,7 @@ func (l *lentUpload) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// enter begins a read.
+// enter begins a read, and moves its deadline before anybody can end it.
 func (u *upload) enter(l *lentUpload) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -179,6 +182,7 @@ func (u *upload) enter(l *lentUpload) error {
 		return io.EOF
 	}
 	u.begun, u.reading = true, true
+	u.exchange.moveReadDeadline(time.Now())
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bufio"
 	"errors"
 	"io"
 	"net"
@@ -36,7 +37,7 @@ func TestAnAnswerAndItsUploadPassAtTheSameTime(t *testing.T) {
 		"with a length": {"Content-Length: 201", func(s string) string { return s }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g := newGateway(t, up.url)
+			g := newGateway(t, up)
 			conn := g.dial()
 			say(conn, g.uploadHead(c.framing), c.piece("0"))
 			response := answerOn(t, conn)
@@ -77,7 +78,7 @@ func TestAnEarlyAnswerEndsItsConnection(t *testing.T) {
 				say(conn, answerText("text/plain", "too early"))
 				<-hold
 			})
-			g := newGateway(t, up.url)
+			g := newGateway(t, up)
 			conn := g.dial()
 			say(conn, g.uploadHead(c.framing), c.body)
 			response := answerOn(t, conn)
@@ -109,7 +110,7 @@ func TestNoAnswerToAnUploadIsCut(t *testing.T) {
 			say(c, answerText("text/event-stream", answer))
 		}
 	})
-	g := newGateway(t, up.url)
+	g := newGateway(t, up)
 	transport := &http.Transport{MaxIdleConnsPerHost: clients}
 	defer transport.CloseIdleConnections()
 	var wait sync.WaitGroup
@@ -135,4 +136,45 @@ func TestNoAnswerToAnUploadIsCut(t *testing.T) {
 		})
 	}
 	wait.Wait()
+}
+
+// An upstream that hints at its answer while it is still being given the request
+// makes two who write to the client: one passes the hint on, the other tells it
+// to send its body.
+func TestAHintAndTheWordToGoOnDoNotMix(t *testing.T) {
+	up := newSlowUpstream(t, func(c net.Conn, r *http.Request) {
+		say(c, "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n")
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return
+		}
+		say(c, answerText("text/plain", string(body)))
+	})
+	g := newGateway(t, up)
+	for range 200 {
+		conn := g.dial()
+		say(conn, g.uploadHead("Expect: 100-continue\r\nContent-Length: 2"))
+		in := bufio.NewReader(conn)
+		seen := map[int]int{}
+		for {
+			response, err := http.ReadResponse(in, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			seen[response.StatusCode]++
+			if response.StatusCode == 200 {
+				break
+			}
+			if response.StatusCode == 100 {
+				say(conn, "hi")
+				if len(response.Header) > 0 {
+					t.Errorf("100 with %v", response.Header)
+				}
+			}
+		}
+		if seen[100] != 1 || seen[103] != 1 {
+			t.Fatalf("the client saw %v", seen)
+		}
+		_ = conn.Close()
+	}
 }

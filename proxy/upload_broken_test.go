@@ -33,7 +33,7 @@ func TestAnUploadThatBreaksOffIsNeverCompleted(t *testing.T) {
 				_, err := io.Copy(io.Discard, r.Body)
 				ended <- err
 			})
-			g := newGateway(t, up.url, func(s *setup) {
+			g := newGateway(t, up, func(s *setup) {
 				s.options.MaxBody, s.options.ReadStall = limit, 250*time.Millisecond
 			})
 			conn := g.dial()
@@ -77,7 +77,7 @@ func TestAnUploadThatBreaksOffBehindTheHeadOfItsAnswerCutsIt(t *testing.T) {
 				_, _ = io.Copy(io.Discard, r.Body)
 				close(gone)
 			})
-			g := newGateway(t, up.url, func(s *setup) {
+			g := newGateway(t, up, func(s *setup) {
 				s.options.MaxBody, s.options.ReadStall = 1000, 250*time.Millisecond
 			})
 			conn := g.dial()
@@ -112,7 +112,7 @@ func TestTheClientLeavesInTheMiddleOfItsUpload(t *testing.T) {
 				}
 				gone <- time.Now()
 			})
-			g := newGateway(t, up.url, func(s *setup) {
+			g := newGateway(t, up, func(s *setup) {
 				s.config.Files[0].Rules[0].Action.OnClientGone = rule
 			})
 			var took []time.Duration

@@ -18,54 +18,19 @@ import (
 	"github.com/llmgw/llmgw/rules"
 )
 
-// slowUpstream is an upstream that is handed each request before its body has
-// come.
-type slowUpstream struct {
-	url  string
-	open sync.WaitGroup
-	mu   sync.Mutex
-	all  []net.Conn
-}
-
-func newSlowUpstream(t testing.TB, handle func(c net.Conn, r *http.Request)) *slowUpstream {
+// newSlowUpstream starts an upstream that is handed each request before its body
+// has come.
+func newSlowUpstream(t testing.TB, handle func(c net.Conn, r *http.Request)) (url string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	u := &slowUpstream{url: "http://" + l.Addr().String()}
-	u.open.Go(func() {
+	return rawUpstream(t, func(c net.Conn, in *bufio.Reader) {
 		for {
-			c, err := l.Accept()
+			r, err := http.ReadRequest(in)
 			if err != nil {
 				return
 			}
-			u.mu.Lock()
-			u.all = append(u.all, c)
-			u.mu.Unlock()
-			u.open.Go(func() {
-				defer func() { _ = c.Close() }()
-				in := bufio.NewReader(c)
-				for {
-					r, err := http.ReadRequest(in)
-					if err != nil {
-						return
-					}
-					handle(c, r)
-				}
-			})
+			handle(c, r)
 		}
 	})
-	t.Cleanup(func() {
-		_ = l.Close()
-		u.mu.Lock()
-		for _, c := range u.all {
-			_ = c.Close()
-		}
-		u.mu.Unlock()
-		u.open.Wait()
-	})
-	return u
 }
 
 // uploadHead is a request whose body is nothing that is looked into.
@@ -111,7 +76,7 @@ func TestABodyThatIsNotLookedIntoPassesAsItComes(t *testing.T) {
 		say(c, answerText("text/plain", "ok"))
 	})
 	// A budget far below the body: what passes is not held.
-	g := newGateway(t, up.url, func(s *setup) { s.options.BodyBudget = 1 << 10 })
+	g := newGateway(t, up, func(s *setup) { s.options.BodyBudget = 1 << 10 })
 	body := bytes.Repeat([]byte("0123456789abcdef"), 8<<20/16)
 	form := "multipart/form-data; boundary=b"
 	for name, c := range map[string]struct {
@@ -168,7 +133,7 @@ func TestAnUploadGoesAsFastAsTheUpstreamTakesIt(t *testing.T) {
 		}
 		say(c, answerText("text/plain", "ok"))
 	})
-	g := newGateway(t, up.url)
+	g := newGateway(t, up)
 	c := g.dial()
 	say(c, g.uploadHead(fmt.Sprint("Content-Length: ", most)))
 	piece, sent := make([]byte, 64<<10), 0
@@ -203,7 +168,7 @@ func TestAnUploadIsAskedForWhenItIsWanted(t *testing.T) {
 		}
 		say(c, answerText("text/plain", string(body)))
 	})
-	g := newGateway(t, up.url, func(s *setup) {
+	g := newGateway(t, up, func(s *setup) {
 		s.config.Files[0].Rules = []rules.Rule{
 			{Name: "no", Match: rules.Match{Path: rules.Paths{Globs: []string{"/refused"}}}, Action: rules.Action{Respond: &rules.Respond{Status: 400, Message: "no"}}},
 			{Name: "own", Match: rules.Match{Path: rules.Paths{Globs: []string{"/refused/body"}}}, Action: rules.Action{Respond: &rules.Respond{Status: 403, Body: "own"}}},
@@ -248,7 +213,7 @@ func TestAnUploadIsAskedForWhenItIsWanted(t *testing.T) {
 
 func TestAnUploadIsSentAgainOnlyIfNothingOfItWasAskedFor(t *testing.T) {
 	got := make(chan string, 2)
-	answering := func(status string) *slowUpstream {
+	answering := func(status string) (url string) {
 		return newSlowUpstream(t, func(c net.Conn, r *http.Request) {
 			body, _ := io.ReadAll(r.Body)
 			got <- status + string(body)
@@ -262,11 +227,11 @@ func TestAnUploadIsSentAgainOnlyIfNothingOfItWasAskedFor(t *testing.T) {
 		got    string
 	}{
 		"the first cannot be reached": {"http://127.0.0.1:1", 200, "200hello"},
-		"the first has read it":       {busy.url, 503, "503hello"},
+		"the first has read it":       {busy, 503, "503hello"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := newGateway(t, c.first, func(s *setup) {
-				s.config.Upstreams = append(s.config.Upstreams, upstreamAt("other", fine.url))
+				s.config.Upstreams = append(s.config.Upstreams, upstreamAt("other", fine))
 				s.config.Files[0].Rules[0].Action = rules.Action{
 					Upstreams: []rules.Entry{{Name: "up"}}, Fallback: []rules.Entry{{Name: "other"}},
 					Retry: &rules.Retry{On: rules.RetryWhen(rules.OnConnect|rules.OnReset|rules.OnTimeout, 503)},
@@ -350,7 +315,7 @@ func TestAnUploadThatTakesLongerThanAnAnswerMay(t *testing.T) {
 			say(c, answerText("text/plain", "ok"))
 		}
 	})
-	g := newGateway(t, up.url, func(s *setup) {
+	g := newGateway(t, up, func(s *setup) {
 		s.options.Timeouts = accounts.Timeouts{ResponseHeader: 200 * time.Millisecond}
 	})
 	conn := g.dial()
@@ -380,7 +345,7 @@ func TestAnUploadOverHTTP2MayWaitForItsUpstream(t *testing.T) {
 		n, err := io.Copy(io.Discard, r.Body)
 		say(c, answerText("text/plain", fmt.Sprint(n, err)))
 	})
-	g := newGateway(t, up.url, func(s *setup) { s.options.ReadStall = stall })
+	g := newGateway(t, up, func(s *setup) { s.options.ReadStall = stall })
 	var protocols http.Protocols
 	protocols.SetUnencryptedHTTP2(true)
 	server := &http.Server{Handler: g.proxy, Protocols: &protocols, ReadHeaderTimeout: patience}
@@ -414,7 +379,7 @@ func TestRulesSeeTheSizeOfAnUploadWhereItIsAnnounced(t *testing.T) {
 		say(c, answerText("text/plain", "ok"))
 	})
 	small, big := int64(11), int64(10)
-	g := newGateway(t, up.url, func(s *setup) {
+	g := newGateway(t, up, func(s *setup) {
 		s.config.Files[0].Rules = []rules.Rule{
 			{Name: "rewritten", Match: rules.Match{Path: rules.Paths{Globs: []string{"/rewritten"}}}, Action: rules.Action{Upstream: "up", Model: "other"}},
 			{Name: "big", Match: rules.Match{BodyBytes: &rules.Bounds{GT: &big}}, Action: rules.Action{Upstream: "up"}},
@@ -454,7 +419,7 @@ func TestAnUploadIsHeldForAnUpstreamThatWantsASignature(t *testing.T) {
 	})
 	const host = "bedrock-runtime.eu-central-1.amazonaws.com:80"
 	g := newGateway(t, "http://"+host, func(s *setup) {
-		s.options.Local = map[string]string{host: strings.TrimPrefix(up.url, "http://")}
+		s.options.Local = map[string]string{host: strings.TrimPrefix(up, "http://")}
 		s.config.Upstreams[0].Provider, s.config.Upstreams[0].Auth = accounts.ProviderBedrock, ""
 		s.config.Upstreams[0].Wires = []string{"openai-files"}
 	})
@@ -466,4 +431,57 @@ func TestAnUploadIsHeldForAnUpstreamThatWantsASignature(t *testing.T) {
 	if arrived := waitFor(t, got); arrived != "hello5 []" {
 		t.Errorf("arrived %q", arrived)
 	}
+}
+
+// A read that is just about to move its deadline does not take back the one that
+// ends it.
+func TestAnUploadIsTakenBackFromAReadThatBegins(t *testing.T) {
+	client, server := net.Pipe()
+	defer func() { _ = client.Close() }()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://x/", server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &lateWriter{pipeWriter: pipeWriter{server}, moving: make(chan struct{}), ended: make(chan struct{})}
+	p := &Proxy{options: Options{ReadStall: time.Hour, MaxBody: 100}}
+	x := &exchange{p: p, r: r, rc: http.NewResponseController(w), started: time.Now()}
+	x.ctx, x.cancel = context.WithCancelCause(t.Context())
+	if f := x.beginUpload(); f != nil {
+		t.Fatal(f)
+	}
+	body := x.upload.lend(&watch{began: time.Now()})
+	read, taken := make(chan error, 1), make(chan int64, 1)
+	go func() {
+		_, err := body.Read(make([]byte, 10))
+		read <- err
+	}()
+	<-w.moving
+	go func() { taken <- x.upload.end() }()
+	waitFor(t, taken)
+	if err := waitFor(t, read); err != errUploadOver {
+		t.Errorf("the read ends with %v", err)
+	}
+}
+
+// lateWriter is slow to move a read deadline, unless it is one that has passed.
+type lateWriter struct {
+	pipeWriter
+	once          sync.Once
+	moving, ended chan struct{}
+}
+
+func (w *lateWriter) SetReadDeadline(at time.Time) error {
+	if at.After(longAgo) {
+		w.once.Do(func() {
+			close(w.moving)
+			select {
+			case <-w.ended:
+			case <-time.After(50 * time.Millisecond):
+			}
+		})
+		return w.pipeWriter.SetReadDeadline(at)
+	}
+	err := w.pipeWriter.SetReadDeadline(at)
+	close(w.ended)
+	return err
 }

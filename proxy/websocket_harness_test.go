@@ -17,64 +17,34 @@ import (
 
 // socketUpstream is an upstream that takes over the connection of a handshake.
 type socketUpstream struct {
-	t        testing.TB
 	url      string
-	listener net.Listener
-	open     sync.WaitGroup
 	mu       sync.Mutex
 	requests []*http.Request
-	conns    []net.Conn
 }
 
 // newSocketUpstream starts one. talk gets the connection after the request's
 // head, which it answers itself.
 func newSocketUpstream(t testing.TB, talk func(c net.Conn, in *bufio.Reader, r *http.Request)) *socketUpstream {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	u := &socketUpstream{t: t, url: "http://" + l.Addr().String(), listener: l}
-	u.open.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			u.mu.Lock()
-			u.conns = append(u.conns, c)
-			u.mu.Unlock()
-			u.open.Go(func() { u.serve(c, talk) })
+	u := &socketUpstream{}
+	t.Cleanup(func() { u.sawNoKey(t) }) // after the upstream has ended
+	u.url = rawUpstream(t, func(c net.Conn, in *bufio.Reader) {
+		r, err := http.ReadRequest(in)
+		if err != nil {
+			return
 		}
+		u.mu.Lock()
+		u.requests = append(u.requests, r)
+		u.mu.Unlock()
+		talk(c, in, r)
 	})
-	t.Cleanup(u.close)
 	return u
 }
 
-func (u *socketUpstream) serve(c net.Conn, talk func(net.Conn, *bufio.Reader, *http.Request)) {
-	defer func() { _ = c.Close() }()
-	in := bufio.NewReader(c)
-	r, err := http.ReadRequest(in)
-	if err != nil {
-		return
-	}
-	u.mu.Lock()
-	u.requests = append(u.requests, r)
-	u.mu.Unlock()
-	talk(c, in, r)
-}
-
-func (u *socketUpstream) close() {
-	_ = u.listener.Close()
-	u.mu.Lock()
-	for _, c := range u.conns {
-		_ = c.Close()
-	}
-	u.mu.Unlock()
-	u.open.Wait()
-	for _, r := range u.requests {
+func (u *socketUpstream) sawNoKey(t testing.TB) {
+	for _, r := range u.asked() {
 		if strings.Contains(fmt.Sprint(r.URL, r.Header), accounts.KeyPrefix) {
-			u.t.Errorf("the upstream saw a gateway key: %v %v", r.URL, r.Header)
+			t.Errorf("the upstream saw a gateway key: %v %v", r.URL, r.Header)
 		}
 	}
 }

@@ -195,6 +195,14 @@ func (u *upgraded) Read(b []byte) (int, error) {
 	return u.Conn.Read(b)
 }
 
+// CloseWrite says that nothing more follows, where the connection can say that.
+func (u *upgraded) CloseWrite() error {
+	if c, ok := u.Conn.(interface{ CloseWrite() error }); ok {
+		return c.CloseWrite()
+	}
+	return nil
+}
+
 var errEarlyUpgrade = errors.New("the protocol was changed before the request was whole")
 
 // unseen says whether the upstream can have done nothing with the request: no

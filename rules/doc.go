@@ -141,16 +141,16 @@
 //
 // Actions. An entry's path edit comes after the rule's; its model goes before
 // the rule's. Limits are those of all rules with continue that matched and of
-// the deciding one; body_log holds where any of these says true. A path edit's strip_prefix takes whole segments off and leaves other
-// paths alone; add_prefix comes next, replace last; set stands alone. What comes
-// out of all edits must be a canonical path, or the request is refused. So is a
-// path that begins with /v1/v1/, a base URL gone wrong, where neither the rule nor
-// an entry of it edits the path. In
-// replace, $1 is the first group of the expression. Headers are removed first, then set, then
-// added, each in the order of names. A rule that rewrites the model, for
-// any of its usable candidates, refuses every request that shows none, whatever
-// its wire format. A status to respond
-// with is from 200 to 599.
+// the deciding one; body_log holds where any of these says true. A path edit's
+// strip_prefix takes whole segments off and leaves other paths alone; add_prefix
+// comes next, replace last; set stands alone. What comes out of all edits must be
+// a canonical path, or the request is refused. So is a path that begins with
+// /v1/v1/, a base URL gone wrong, where neither the rule nor an entry of it edits
+// the path. In replace, $1 is the first group of the expression. Headers are
+// removed first, then set, then added, each in the order of names. A rule that
+// rewrites the model, for any of its usable candidates, refuses every request that
+// shows none, whatever its wire format. A status to respond with is from 200 to
+// 599.
 //
 // Destinations. Link-local addresses and cloud metadata are refused by address
 // and by name, as are hosts that end in a number without being an IPv4 address,

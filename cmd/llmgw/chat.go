@@ -70,13 +70,21 @@ func (a *app) chat(ctx context.Context, t talk, f chatFlags, args []string) erro
 	c := &conversation{app: a, wire: wire, raw: f.raw, model: f.model, begun: time.Now()}
 	response, err := client.Do(request)
 	if err != nil {
-		return &failure{
-			exit: exitUnreachable, code: "unreachable", cause: err,
-			message: fmt.Sprintf("no gateway at %s (%s). Start one: llmgw serve", at, reason(err)),
-		}
+		return unanswered(at, err)
 	}
 	defer func() { _ = response.Body.Close() }()
 	return c.read(response)
+}
+
+// unanswered says why nothing came from the proxy's address.
+func unanswered(at string, err error) *failure {
+	f := &failure{exit: exitUnreachable, code: "unreachable", cause: err}
+	if untrusted(err) {
+		f.message = fmt.Sprintf("%s: %s", at, reason(err))
+		return f.withHint("%s", nameTheCertificate)
+	}
+	f.message = fmt.Sprintf("no gateway at %s (%s). Start one: llmgw serve", at, reason(err))
+	return f
 }
 
 // prompt puts the prompt together from the arguments and the file.

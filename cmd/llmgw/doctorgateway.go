@@ -24,6 +24,8 @@ func (d *doctor) reached(ctx context.Context) {
 	switch problem := d.answers(ctx); {
 	case d.status.Draining:
 		state, hint, text = stateWarning, "start it again: llmgw serve", text+" is stopping"
+	case untrusted(problem):
+		state, text, hint = stateProblem, problem.Error(), nameTheCertificate
 	case problem != nil:
 		state, text, hint = stateProblem, problem.Error(), "see the log of llmgw serve"
 	case d.status.Version != version:

@@ -80,7 +80,12 @@ func (d *doctor) unstreamed(check string, err error) {
 		return
 	}
 	hint := ""
-	if d.flags.url != "" {
+	switch {
+	case d.flags.url == "" && untrusted(err):
+		hint = nameTheCertificate
+	case untrusted(err):
+		hint = "clients will not trust it either, unless they are told to"
+	case d.flags.url != "":
 		hint = "is this the address of this gateway? Its own is " + d.status.Proxy
 	}
 	d.say(check, stateProblem, err.Error(), hint)
@@ -180,7 +185,7 @@ func (p *prober) ask(ctx context.Context, model string) (*http.Response, error) 
 	request.Header.Set("Accept-Encoding", "gzip, deflate, br, zstd")
 	response, err := p.client.Do(request)
 	if err != nil {
-		return nil, fmt.Errorf("no answer from %s: %s", p.at, reason(err))
+		return nil, failed(err, "no answer from %s: %s", p.at, reason(err))
 	}
 	if response.StatusCode == http.StatusOK {
 		return response, nil

@@ -60,8 +60,9 @@ func probe(live bool) string {
 	return "/readyz"
 }
 
-// askProbe asks one probe; an error where the answer is no. Nothing secret is sent, so a certificate for another
-// name does not matter to the question whether this one answers.
+// askProbe asks one probe; an error where the answer is no. Nothing secret is
+// sent, so a certificate for another name does not matter to the question whether
+// this one answers.
 func askProbe(ctx context.Context, s *settings, at string) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, at, nil)
 	if err != nil || request.URL.Host == "" {
@@ -73,6 +74,9 @@ func askProbe(ctx context.Context, s *settings, at string) error {
 	}
 	defer client.CloseIdleConnections()
 	response, err := client.Do(request)
+	if untrusted(err) {
+		return failed(err, "%s: %s", at, reason(err)).withHint("%s", nameTheCertificate)
+	}
 	if err != nil {
 		return failed(err, "%s: %s", at, reason(err))
 	}
@@ -159,9 +163,11 @@ func pinned(chain []byte) *tls.Config {
 // reason is the innermost fact of a network error.
 func reason(err error) string {
 	var (
-		errno syscall.Errno
-		name  *net.DNSError
-		outer *url.Error
+		errno    syscall.Errno
+		name     *net.DNSError
+		stranger x509.UnknownAuthorityError
+		other    x509.HostnameError
+		outer    *url.Error
 	)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
@@ -170,8 +176,23 @@ func reason(err error) string {
 		return errno.Error()
 	case errors.As(err, &name):
 		return fmt.Sprintf("name %q does not resolve", name.Name)
+	case errors.As(err, &stranger):
+		return "its certificate is of no authority that this machine trusts"
+	case errors.As(err, &other):
+		return "its certificate is not for " + other.Host
 	case errors.As(err, &outer):
 		return outer.Err.Error()
 	}
 	return err.Error()
 }
+
+// untrusted says whether it was the certificate that was not believed. Commands
+// believe the one that the settings name, which they do not know where it was
+// given to serve as a flag.
+func untrusted(err error) bool {
+	var refused *tls.CertificateVerificationError
+	return errors.As(err, &refused)
+}
+
+// nameTheCertificate is what to do where the gateway's own is untrusted.
+const nameTheCertificate = "name the gateway's own: LLMGW_TLS_CERT=FILE, or tls_cert in the configuration file"

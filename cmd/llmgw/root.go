@@ -56,6 +56,9 @@ func newRoot(a *app) *cobra.Command {
 	root.SetHelpCommand(newHelp())
 	root.AddCommand(&cobra.Command{Use: "exit-codes", Short: "what the exit code says", Long: exitCodesHelp})
 	root.InitDefaultCompletionCmd()
+	if c, _, err := root.Find([]string{"completion"}); err == nil {
+		c.Short = "the script with which a shell completes commands, flags and names"
+	}
 	onlySubcommands(root)
 	return root
 }

@@ -9,7 +9,7 @@ import (
 // completeRules lets the shell complete the names of rules, where a command of
 // rules takes one.
 func (a *app) completeRules(c *cobra.Command) {
-	names := ruleNoun().complete(a)
+	names, keys := ruleNoun().complete(a), keyNoun().complete(a)
 	for _, sub := range c.Commands() {
 		if slices.Contains([]string{"get", "edit", "enable", "disable", "move", "delete", "history"}, sub.Name()) {
 			sub.ValidArgsFunction = names
@@ -19,5 +19,6 @@ func (a *app) completeRules(c *cobra.Command) {
 				completeFlag(sub, flag, names)
 			}
 		}
+		completeFlag(sub, "key", keys)
 	}
 }

@@ -30,7 +30,8 @@ func newServe(a *app) *cobra.Command {
 		Use:   "serve",
 		Short: "start the gateway",
 		Long: "Starts the gateway. Every flag is also a variable (--admin-listen is LLMGW_ADMIN_LISTEN)\n" +
-			"and a key of the configuration file (admin_listen).",
+			"and a key of the configuration file (admin_listen).\n\n" +
+			"Traces are switched on by the standard variables: OTEL_EXPORTER_OTLP_ENDPOINT=URL.",
 		Args: takes(),
 		RunE: func(c *cobra.Command, _ []string) error { return a.serve(c.Context()) },
 	}

@@ -3,11 +3,14 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -276,6 +279,19 @@ func TestAnAddressToListenAtBecomesOneToConnectTo(t *testing.T) {
 	for at, want := range map[string]string{"127.0.0.1:4100": "127.0.0.1:4200", ":65500": "127.0.0.1:0", "x": "127.0.0.1:0"} {
 		if got := another(at); got != want {
 			t.Errorf("another address than %s is %s, want %s", at, got, want)
+		}
+	}
+}
+
+func TestAGatewayWhoseCertificateIsNotBelievedIsNotTakenForOneThatIsAway(t *testing.T) {
+	for want, cause := range map[string]error{
+		"its certificate is of no authority that this machine trusts": x509.UnknownAuthorityError{},
+		"its certificate is not for 127.0.0.1":                        x509.HostnameError{Certificate: &x509.Certificate{}, Host: "127.0.0.1"},
+	} {
+		err := &url.Error{Op: "Post", URL: "https://127.0.0.1:1", Err: &tls.CertificateVerificationError{Err: cause}}
+		f := unanswered("https://127.0.0.1:1", err)
+		if f.message != "https://127.0.0.1:1: "+want || f.hint != nameTheCertificate || f.exit != exitUnreachable {
+			t.Errorf("%v is told as %q, hint %q, exit %d", cause, f.message, f.hint, f.exit)
 		}
 	}
 }
