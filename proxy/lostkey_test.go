@@ -358,18 +358,55 @@ func TestARevokedKeyEndsTheStreamOfAClientThatTakesNothing(t *testing.T) {
 			}
 		}
 	})
-	g := newGateway(t, up.url, func(s *setup) { s.options.WriteStall = time.Hour })
-	c := g.dial()
-	say(c, g.head(len(chatRequest)), chatRequest)
-	g.until("it is stuck", func() bool {
-		all := g.proxy.Flights()
-		return len(all) == 1 && !all[0].LastWrite.IsZero() && time.Since(all[0].LastWrite) > 100*time.Millisecond
-	})
-	g.proxy.Ended([]string{g.keys.change(g.key, revokedNow)}, nil)
-	g.noneInFlight()
-	line := g.log.wait(t, "an access line", func(line map[string]any) bool { return line["message"] == "request" })
-	if line["end_reason"] != "revoked" {
-		t.Errorf("log %v", line)
+	for _, p := range everyProtocol() {
+		t.Run(p.name, func(t *testing.T) {
+			c := p.caller(t, up.url, func(s *setup) { s.options.WriteStall = time.Hour })
+			g := c.g
+			response := c.send(c.post("/v1/chat/completions", chatRequest))
+			g.until("it is stuck", func() bool {
+				all := g.proxy.Flights()
+				return len(all) == 1 && !all[0].LastWrite.IsZero() && time.Since(all[0].LastWrite) > 100*time.Millisecond
+			})
+			g.proxy.Ended([]string{g.keys.change(g.key, revokedNow)}, nil)
+			g.noneInFlight()
+			if line := g.line(response); line["end_reason"] != "revoked" {
+				t.Errorf("log %v", line)
+			}
+		})
+	}
+}
+
+// What ends one caller's stream on a connection leaves the others be, over every
+// protocol.
+func TestARevokedKeyEndsItsOwnStreamsOnly(t *testing.T) {
+	up := newWireUpstream(t, endless)
+	for _, p := range everyProtocol() {
+		t.Run(p.name, func(t *testing.T) {
+			c := p.caller(t, up.url)
+			g := c.g
+			lost, kept := g.key, g.keys.issue(t, "kept", nil)
+			begin := func(key string) *http.Response {
+				g.key = key
+				response := c.send(c.post("/v1/chat/completions", chatRequest))
+				if _, err := io.ReadFull(response.Body, make([]byte, len(firstEvent))); err != nil {
+					t.Fatal(err)
+				}
+				return response
+			}
+			other, response := begin(kept), begin(lost)
+			g.proxy.Ended([]string{g.keys.change(lost, revokedNow)}, nil)
+			rest, err := io.ReadAll(response.Body)
+			if !strings.HasPrefix(string(rest), `data: {"error":{"message":"API key \"ci-bot\" was revoked`) || err == nil {
+				t.Errorf("%q %v", rest, err)
+			}
+			if line := g.line(response); line["end_reason"] != "revoked" {
+				t.Errorf("log %v", line)
+			}
+			_ = begin(kept).Body.Close()
+			if flights := g.proxy.Flights(); len(flights) == 0 || flights[0].RequestID != other.Header.Get("X-Llmgw-Request-Id") {
+				t.Errorf("under way: %+v", flights)
+			}
+		})
 	}
 }
 

@@ -62,17 +62,20 @@ func (p *Proxy) UsedKeys() map[string]time.Time {
 }
 
 // hurry bounds how long a client may take what is being written to it, while the
-// exchange is under way: after that its connection is another's. An exchange of
-// HTTP/2 has its own bound; see endStalled.
+// exchange is under way: after that its connection is another's.
 func (f *flights) hurry(x *exchange) {
-	if x.h2 || x.conn == nil {
-		return
-	}
 	s := &f.shards[x.shard]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, flying := s.flying[x]; flying {
-		_ = x.conn.SetWriteDeadline(time.Now().Add(farewellTime)) // which fails where the client has gone
+	if _, flying := s.flying[x]; !flying {
+		return
+	}
+	until := time.Now().Add(farewellTime)
+	switch { // either fails where the client has gone
+	case x.h2:
+		_ = x.rc.SetWriteDeadline(until) // of the stream alone
+	case x.conn != nil:
+		_ = x.conn.SetWriteDeadline(until)
 	}
 }
 
