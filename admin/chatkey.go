@@ -33,7 +33,7 @@ func (s *Server) createChatKey(ctx context.Context, _ *nothing) (api.CreatedKey,
 	if err != nil {
 		return api.CreatedKey{}, err
 	}
-	_, _, err = s.change(ctx, local("key.create"), func(st State) error {
+	_, _, err = s.change(ctx, by(ctx, "key.create"), func(st State) error {
 		ended, err := s.endedChatKey(st)
 		if err != nil {
 			return err

@@ -18,7 +18,7 @@ func (s *Server) setCredential(ctx context.Context, in *namedBody[api.NewCredent
 		return api.Upstream{}, invalid(problems)
 	}
 	var upstream accounts.Upstream
-	_, _, err := s.change(ctx, local("upstream.credential.set"), func(st State) error {
+	_, _, err := s.change(ctx, by(ctx, "upstream.credential.set"), func(st State) error {
 		var err error
 		if upstream, err = st.Upstream(in.Name); err != nil {
 			return err

@@ -24,8 +24,9 @@ func (s *Server) listKeys(ctx context.Context, in *keyList) (api.List[api.Key], 
 	}
 	sort.Slice(keys, func(i, j int) bool { return keys[i].Name < keys[j].Name })
 	list := api.List[api.Key]{Items: make([]api.Key, 0, len(keys))}
+	who := callerOf(ctx)
 	for i := range keys {
-		if in.OneUse || !oneUse(&keys[i]) {
+		if who.sees(keys[i].UserID) && (in.OneUse || !oneUse(&keys[i])) {
 			list.Items = append(list.Items, s.viewKey(&keys[i]))
 		}
 	}
@@ -36,6 +37,9 @@ func (s *Server) showKey(ctx context.Context, in *named) (api.Key, error) {
 	key, err := s.store.Key(ctx, in.Name)
 	if err != nil {
 		return api.Key{}, found(err, "key", in.Name)
+	}
+	if !callerOf(ctx).sees(key.UserID) {
+		return api.Key{}, noSuch("key", in.Name)
 	}
 	return s.viewKey(&key), nil
 }
@@ -52,7 +56,7 @@ func (s *Server) createKey(ctx context.Context, in *body[api.NewKey]) (api.Creat
 	if err != nil {
 		return api.CreatedKey{}, err
 	}
-	_, _, err = s.change(ctx, local("key.create"), func(st State) error {
+	_, _, err = s.change(ctx, by(ctx, "key.create"), func(st State) error {
 		switch _, err := st.Key(key.Name); {
 		case err == nil:
 			return nameTaken("key", key.Name)
@@ -82,7 +86,7 @@ func (s *Server) issue(key *accounts.Key) (accounts.Secret, error) {
 
 func (s *Server) revokeKey(ctx context.Context, in *named) (api.Key, error) {
 	var key accounts.Key
-	_, _, err := s.change(ctx, local("key.revoke"), func(st State) error {
+	_, _, err := s.change(ctx, by(ctx, "key.revoke"), func(st State) error {
 		var err error
 		if key, err = st.Key(in.Name); err != nil {
 			return err

@@ -27,6 +27,11 @@ func (s *Server) addSecret(ctx context.Context, in *namedBody[api.NewSecret]) (a
 	if problems := s.checkNewSecret(in.Name, &in.Body); len(problems) > 0 {
 		return api.AddedSecret{}, invalid(problems)
 	}
+	if in.Body.Make {
+		if refused := operator.lets(callerOf(ctx)); refused != nil { // it may make a key
+			return api.AddedSecret{}, refused
+		}
+	}
 	secret, err := s.issuer().Issue()
 	if err != nil {
 		return api.AddedSecret{}, fmt.Errorf("issuing a secret of key %q: %w", in.Name, err)
@@ -36,9 +41,9 @@ func (s *Server) addSecret(ctx context.Context, in *namedBody[api.NewSecret]) (a
 		ExpiresAt: in.Body.ExpiresAt.UTC().Truncate(time.Millisecond),
 	}
 	var key accounts.Key
-	_, _, err = s.change(ctx, local("secret.add"), func(st State) error {
+	_, _, err = s.change(ctx, by(ctx, "secret.add"), func(st State) error {
 		var err error
-		if key, err = s.keyForSecret(st, in.Name, in.Body.Make); err != nil {
+		if key, err = s.keyForSecret(ctx, st, in.Name, in.Body.Make); err != nil {
 			return err
 		}
 		if len(key.Secrets) >= maxSecrets {
@@ -57,12 +62,15 @@ func (s *Server) addSecret(ctx context.Context, in *namedBody[api.NewSecret]) (a
 }
 
 // keyForSecret gives a key in force, without the secrets that ended long ago.
-func (s *Server) keyForSecret(st State, name string, mayMake bool) (accounts.Key, error) {
+func (s *Server) keyForSecret(ctx context.Context, st State, name string, mayMake bool) (accounts.Key, error) {
 	key, err := st.Key(name)
 	switch {
 	case errors.Is(err, accounts.ErrNotFound) && mayMake:
 		return accounts.Key{ID: accounts.NewID("key", s.now()), Name: name, CreatedAt: s.now()}, nil
 	case err != nil:
+		return key, err
+	}
+	if err := mayHandle(ctx, &key); err != nil {
 		return key, err
 	}
 	state := key.State(s.now())
@@ -111,9 +119,12 @@ func (s *Server) setSecretEnd(ctx context.Context, in *secretEnd) (api.Key, erro
 		return api.Key{}, invalid([]api.Problem{longLived()})
 	}
 	var key accounts.Key
-	_, _, err := s.change(ctx, local("secret.end"), func(st State) error {
+	_, _, err := s.change(ctx, by(ctx, "secret.end"), func(st State) error {
 		var err error
 		if key, err = st.Key(in.Name); err != nil {
+			return err
+		}
+		if err := mayHandle(ctx, &key); err != nil {
 			return err
 		}
 		i := slices.IndexFunc(key.Secrets, func(k accounts.KeySecret) bool {

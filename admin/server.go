@@ -81,7 +81,12 @@ func New(o Options) (*Server, error) {
 
 // API is the handler of the admin socket: everything under /api/v1, and the
 // OpenAPI document.
-func (s *Server) API() http.Handler { return s.api }
+func (s *Server) API() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		who := caller{User: localUser, Role: accounts.RoleAdmin, Via: viaSocket, From: viaSocket}
+		s.api.ServeHTTP(w, r.WithContext(withCaller(r.Context(), who)))
+	})
+}
 
 func clock(now func() time.Time) func() time.Time {
 	if now == nil {
@@ -99,6 +104,9 @@ func describe(version string) huma.Config {
 			Info:    &huma.Info{Title: "llmgw admin API", Version: version},
 			Components: &huma.Components{
 				Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
+				SecuritySchemes: map[string]*huma.SecurityScheme{bearer: {
+					Type: "http", Scheme: "bearer", Description: "The access token of a login, or a personal access token (lgw_pat_…). No cookies.",
+				}},
 			},
 		},
 		Formats:       map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat},
@@ -118,37 +126,37 @@ func forget(described huma.API) {
 
 func (s *Server) register(a huma.API) {
 	r := routes{api: a, server: s}
-	get(r, "/status", "Show the gateway at a glance", s.showStatus)
+	get(r, viewer, "/status", "Show the gateway at a glance", s.showStatus)
 
-	get(r, "/keys", "List keys", s.listKeys)
-	get(r, "/keys/{name}", "Show a key", s.showKey)
-	create(r, "/keys", "Create a key", s.createKey)
-	post(r, "/keys/{name}/revoke", "Revoke a key", s.revokeKey)
-	create(r, "/keys/{name}/secrets", "Add a secret to a key", s.addSecret)
-	put(r, "/keys/{name}/secrets/{id}", "Set when a secret of a key ends", s.setSecretEnd)
-	create(r, "/chat-keys", "Create a one-use key", s.createChatKey)
+	get(r, member, "/keys", "List keys", s.listKeys)
+	get(r, member, "/keys/{name}", "Show a key", s.showKey)
+	create(r, operator, "/keys", "Create a key", s.createKey)
+	post(r, operator, "/keys/{name}/revoke", "Revoke a key", s.revokeKey)
+	create(r, member, "/keys/{name}/secrets", "Add a secret to a key", s.addSecret)
+	put(r, member, "/keys/{name}/secrets/{id}", "Set when a secret of a key ends", s.setSecretEnd)
+	create(r, operator, "/chat-keys", "Create a one-use key", s.createChatKey)
 
-	get(r, "/upstreams", "List upstreams", s.listUpstreams)
-	get(r, "/upstreams/{name}", "Show an upstream", s.showUpstream)
-	create(r, "/upstreams", "Create an upstream", s.createUpstream)
-	post(r, "/upstreams/{name}/test", "Test an upstream", s.testUpstream)
-	post(r, "/upstreams/{name}/enable", "Enable an upstream", s.enableUpstream)
-	post(r, "/upstreams/{name}/disable", "Disable an upstream", s.disableUpstream)
-	put(r, "/upstreams/{name}/credential", "Set a credential", s.setCredential)
-	remove(r, "/upstreams/{name}", "Delete an upstream", s.deleteUpstream)
+	get(r, viewer, "/upstreams", "List upstreams", s.listUpstreams)
+	get(r, viewer, "/upstreams/{name}", "Show an upstream", s.showUpstream)
+	create(r, operator, "/upstreams", "Create an upstream", s.createUpstream)
+	post(r, operator, "/upstreams/{name}/test", "Test an upstream", s.testUpstream)
+	post(r, operator, "/upstreams/{name}/enable", "Enable an upstream", s.enableUpstream)
+	post(r, operator, "/upstreams/{name}/disable", "Disable an upstream", s.disableUpstream)
+	put(r, operator, "/upstreams/{name}/credential", "Set a credential", s.setCredential)
+	remove(r, operator, "/upstreams/{name}", "Delete an upstream", s.deleteUpstream)
 
-	get(r, "/rules", "List rules in their order", s.listRules)
-	get(r, "/rules/{name}", "Show a rule", s.showRule)
-	post(r, "/rules/{name}/enable", "Enable a rule", s.enableRule)
-	post(r, "/rules/{name}/disable", "Disable a rule", s.disableRule)
-	create(r, "/rules", "Create a rule", s.createRule)
-	put(r, "/rules/{name}", "Edit a rule", s.editRule)
-	post(r, "/rules/{name}/move", "Move a rule within its set", s.moveRule)
-	remove(r, "/rules/{name}", "Delete a rule", s.deleteRule)
-	post(r, "/apply", "Apply rules files", s.applyRules)
-	get(r, "/export", "Export rules as YAML", s.exportRules)
-	post(r, "/explain", "Explain what becomes of a request", s.explain)
-	get(r, "/history", "List revisions of the rules", s.listHistory)
-	get(r, "/history/{revision}", "Show a revision of the rules", s.showRevision)
-	post(r, "/rollback", "Go back to a revision of the rules", s.rollback)
+	get(r, viewer, "/rules", "List rules in their order", s.listRules)
+	get(r, viewer, "/rules/{name}", "Show a rule", s.showRule)
+	post(r, operator, "/rules/{name}/enable", "Enable a rule", s.enableRule)
+	post(r, operator, "/rules/{name}/disable", "Disable a rule", s.disableRule)
+	create(r, operator, "/rules", "Create a rule", s.createRule)
+	put(r, operator, "/rules/{name}", "Edit a rule", s.editRule)
+	post(r, operator, "/rules/{name}/move", "Move a rule within its set", s.moveRule)
+	remove(r, operator, "/rules/{name}", "Delete a rule", s.deleteRule)
+	post(r, operator, "/apply", "Apply rules files", s.applyRules)
+	get(r, viewer, "/export", "Export rules as YAML", s.exportRules)
+	post(r, viewer, "/explain", "Explain what becomes of a request", s.explain)
+	get(r, viewer, "/history", "List revisions of the rules", s.listHistory)
+	get(r, viewer, "/history/{revision}", "Show a revision of the rules", s.showRevision)
+	post(r, operator, "/rollback", "Go back to a revision of the rules", s.rollback)
 }

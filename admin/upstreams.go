@@ -60,7 +60,7 @@ func (s *Server) createUpstream(ctx context.Context, in *body[api.NewUpstream]) 
 	if len(problems) > 0 {
 		return api.Upstream{}, invalid(problems)
 	}
-	_, _, err := s.change(ctx, local("upstream.create"), func(st State) error {
+	_, _, err := s.change(ctx, by(ctx, "upstream.create"), func(st State) error {
 		switch _, err := st.Upstream(upstream.Name); {
 		case err == nil:
 			return nameTaken("upstream", upstream.Name)
@@ -85,7 +85,7 @@ func (s *Server) disableUpstream(ctx context.Context, in *named) (api.Upstream, 
 
 func (s *Server) switchUpstream(ctx context.Context, kind, name string, enabled bool) (api.Upstream, error) {
 	var upstream accounts.Upstream
-	_, _, err := s.change(ctx, local(kind), func(st State) error {
+	_, _, err := s.change(ctx, by(ctx, kind), func(st State) error {
 		var err error
 		if upstream, err = st.Upstream(name); err != nil {
 			return err
@@ -103,7 +103,7 @@ func (s *Server) switchUpstream(ctx context.Context, kind, name string, enabled 
 }
 
 func (s *Server) deleteUpstream(ctx context.Context, in *named) error {
-	_, _, err := s.change(ctx, local("upstream.delete"), func(st State) error {
+	_, _, err := s.change(ctx, by(ctx, "upstream.delete"), func(st State) error {
 		return st.DeleteUpstream(in.Name)
 	})
 	if errors.Is(err, accounts.ErrInUse) {

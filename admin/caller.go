@@ -1,0 +1,65 @@
+package admin
+
+import (
+	"context"
+	"time"
+
+	"github.com/llmgw/llmgw/accounts"
+)
+
+// caller is who makes a call, and how that is known.
+type caller struct {
+	User      string        // name; that of localUser and openUser is nobody's
+	UserID    string        // empty where there is no such user
+	Role      accounts.Role // in force for this call
+	Via       string        // one of those below
+	From      string        // "socket", or an address
+	Session   string        // ID of the login or of the personal access token
+	ExpiresAt time.Time     // of that; zero: never
+}
+
+// How a caller is known: api.Me.Via.
+const (
+	viaSocket = "socket" // may open the admin socket, so is the gateway's own user
+	viaLogin  = "login"  // has the access token of a login
+	viaToken  = "token"  // has a personal access token
+	viaOpen   = "open"   // nobody is asked who they are
+)
+
+// The names of callers who are no users.
+const (
+	localUser = "local"
+	openUser  = "open"
+)
+
+// callerKey is where a context keeps its caller.
+type callerKey struct{}
+
+func withCaller(ctx context.Context, c caller) context.Context {
+	return context.WithValue(ctx, callerKey{}, c)
+}
+
+// callerOf is who makes the call. A context that knows nobody gives a caller
+// who may do nothing.
+func callerOf(ctx context.Context) caller {
+	c, _ := ctx.Value(callerKey{}).(caller)
+	return c
+}
+
+// by says who makes a change of a kind, noun.verb.
+func by(ctx context.Context, kind string) accounts.Meta {
+	c := callerOf(ctx)
+	return accounts.Meta{Kind: kind, Actor: c.User, From: c.From}
+}
+
+// owns says whether something that belongs to userID is the caller's own.
+func (c caller) owns(userID string) bool { return c.UserID != "" && c.UserID == userID }
+
+// sees says whether the caller may know of what belongs to userID: whoever is
+// no mere member sees everything.
+func (c caller) sees(userID string) bool { return c.Role.Covers(accounts.RoleViewer) || c.owns(userID) }
+
+// handles says whether the caller may change what belongs to userID.
+func (c caller) handles(userID string) bool {
+	return c.Role.Covers(accounts.RoleOperator) || c.owns(userID)
+}
