@@ -39,7 +39,9 @@ type gateway struct {
 	env    map[string]string // what env: references lead to
 	ready  error
 	reach  rules.Reach
+	node   *node
 
+	registry  *prometheus.Registry
 	secretKey *accounts.SecretKey
 }
 
@@ -159,7 +161,7 @@ func open(t testing.TB) *gateway {
 	})
 	g := &gateway{
 		store: &onStore{Store: opened}, socket: filepath.Join(dir, "admin.sock"), log: &lockedBuffer{},
-		clock: &clock{now: time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)}, env: map[string]string{},
+		clock: &clock{now: time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)}, env: map[string]string{}, node: &node{},
 	}
 	g.secretKey = secretKey
 	g.restart(t, nil)
@@ -178,6 +180,7 @@ func (g *gateway) restart(t testing.TB, client *http.Client) {
 func (g *gateway) serve(t testing.TB, client *http.Client) {
 	t.Helper()
 	registry := prometheus.NewRegistry()
+	g.registry = registry
 	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "llmgw_config_revision", Help: "h"}, func() float64 { return 7 }))
 	var err error
 	g.server, err = admin.New(admin.Options{
@@ -193,11 +196,12 @@ func (g *gateway) serve(t testing.TB, client *http.Client) {
 		}},
 		Status:   func(context.Context) api.Status { return api.Status{Version: "0.1.0-test", Node: "a1", InFlight: 3} },
 		Ready:    func() error { return g.ready },
-		Gatherer: registry, Client: client, Reach: g.reach, Log: zerolog.New(g.log), Now: g.clock.Now,
+		Gatherer: registry, Node: g.node, Client: client, Reach: g.reach, Log: zerolog.New(g.log), Now: g.clock.Now,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	registry.MustRegister(g.server.EventMetrics())
 	listener, err := net.Listen("unix", g.socket)
 	if err != nil {
 		t.Fatal(err)

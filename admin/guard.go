@@ -2,7 +2,6 @@ package admin
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -36,7 +35,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			failure.write(out)
 			return
 		}
-		ctx, cancel := context.WithTimeout(r.Context(), callLimit)
+		ctx, cancel := callContext(r)
 		defer cancel()
 		bounded := r.WithContext(ctx)
 		bounded.Body = io.NopCloser(bytes.NewReader(text))

@@ -32,6 +32,10 @@ type Options struct {
 	Ready    func() error
 	Gatherer prometheus.Gatherer
 
+	// Node is the gateway that runs here. See Started, Ended and Changed for what
+	// it is to tell the server.
+	Node Node
+
 	// Client sends the requests of upstream tests. Redirects are never followed
 	// and every test is bounded, whatever it says. nil: one that uses no proxy.
 	Client *http.Client
@@ -52,6 +56,8 @@ type Server struct {
 	reach    rules.Reach
 	log      zerolog.Logger
 	now      func() time.Time // to the millisecond, UTC: as it is stored
+	node     Node
+	tail     *tail
 
 	api     http.Handler
 	openapi []byte
@@ -63,6 +69,7 @@ func New(o Options) (*Server, error) {
 	s := &Server{
 		store: o.Store, issuer: o.Issuer, vault: o.Vault, status: o.Status, ready: o.Ready,
 		gatherer: o.Gatherer, client: testClient(o.Client, o.Reach), reach: o.Reach, log: o.Log, now: clock(o.Now),
+		node: o.Node, tail: newTail(),
 	}
 	mux := http.NewServeMux()
 	described := humago.New(mux, describe(o.Version))
@@ -159,4 +166,8 @@ func (s *Server) register(a huma.API) {
 	get(r, viewer, "/history", "List revisions of the rules", s.listHistory)
 	get(r, viewer, "/history/{revision}", "Show a revision of the rules", s.showRevision)
 	post(r, operator, "/rollback", "Go back to a revision of the rules", s.rollback)
+
+	get(r, viewer, "/streams", "List what is in flight", s.listStreams)
+	post(r, operator, "/streams/{id}/cut", "Cut what is in flight", s.cutStream)
+	s.registerEvents(r)
 }

@@ -1,0 +1,176 @@
+package api
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// The bounds of a stream of events.
+const (
+	maxEvent    = 1 << 20          // bytes of one line
+	eventsQuiet = 45 * time.Second // three signs of life are missing: the gateway is gone
+)
+
+// Streams lists what is in flight on the gateway's node: the oldest 1,000.
+func (c *Client) Streams(ctx context.Context) ([]Flight, error) {
+	list, err := call[List[Flight]](ctx, c, http.MethodGet, "/streams?limit=1000", nil)
+	return list.Items, err
+}
+
+// CutStream ends an exchange that is in flight, and gives it as it was;
+// CodeNotFound where it is not there, or no more.
+func (c *Client) CutStream(ctx context.Context, requestID string) (Flight, error) {
+	return call[Flight](ctx, c, http.MethodPost, "/streams/"+segment(requestID)+"/cut", nil)
+}
+
+// Events calls f for every event that the query wants, one after another, until
+// f gives an error, which is then the error of Events, or the stream ends. It
+// always ends with an error: CodeUnreachable where the gateway ended the stream or
+// went away, and then Event.ID of the last exchange says where to go on. Client's
+// timeout bounds the time until the stream begins.
+func (c *Client) Events(ctx context.Context, q EventQuery, f func(Event) error) error {
+	path := "/events?" + q.values().Encode()
+	request, err := c.request(ctx, http.MethodGet, path, nil)
+	if err != nil {
+		return c.unusable(err)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	silence := time.AfterFunc(c.timeout, func() { cancel(context.DeadlineExceeded) })
+	defer silence.Stop()
+	request = request.WithContext(ctx)
+	request.Header.Set("Accept", "text/event-stream")
+	if q.After != "" {
+		request.Header.Set("Last-Event-ID", q.After)
+	}
+	begun := time.Now()
+	response, err := c.http.Do(request)
+	if err != nil {
+		c.trace(http.MethodGet, request.URL.RequestURI(), 0, time.Since(begun))
+		return c.unreachable(causeOf(ctx, err))
+	}
+	defer func() { _ = response.Body.Close() }()
+	c.trace(http.MethodGet, request.URL.RequestURI(), response.StatusCode, time.Since(begun))
+	if response.StatusCode != http.StatusOK || response.Header.Get("Content-Type") != "text/event-stream" {
+		return c.noEvents(response)
+	}
+	return c.readEvents(ctx, response.Body, func() { silence.Reset(eventsQuiet) }, f)
+}
+
+// noEvents reads an answer that is no stream of events.
+func (c *Client) noEvents(response *http.Response) error {
+	if response.StatusCode < 300 {
+		return c.foreign(response.StatusCode)
+	}
+	text, err := io.ReadAll(io.LimitReader(response.Body, maxEvent))
+	if err != nil {
+		return c.unreachable(err)
+	}
+	return c.refusal(response.StatusCode, text)
+}
+
+// causeOf is the deadline that has passed, in place of the error that came of it.
+func causeOf(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); errors.Is(cause, context.DeadlineExceeded) {
+		return cause
+	}
+	return err
+}
+
+func (q EventQuery) values() url.Values {
+	v := url.Values{}
+	for name, texts := range map[string][]string{
+		"kind": q.Kinds, "model": q.Model, "key": q.Key, "user": q.User, "rule": q.Rule, "upstream": q.Upstream, "status": q.Status,
+	} {
+		if len(texts) > 0 {
+			v[name] = texts
+		}
+	}
+	if q.Slower > 0 {
+		v.Set("slower", q.Slower.String())
+	}
+	if q.Since > 0 {
+		v.Set("since", q.Since.String())
+	}
+	return v
+}
+
+// readEvents reads server-sent events (HTML, section 9.2) as this API writes
+// them. alive is called for every line.
+func (c *Client) readEvents(ctx context.Context, r io.Reader, alive func(), f func(Event) error) error {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(make([]byte, 0, 4096), maxEvent)
+	var name, id string
+	var data []byte
+	for lines.Scan() {
+		alive()
+		line := lines.Bytes()
+		if len(line) == 0 {
+			if err := c.deliver(name, id, data, f); err != nil {
+				return err
+			}
+			name, id, data = "", "", nil
+			continue
+		}
+		field, value, _ := bytes.Cut(line, []byte(":"))
+		value = bytes.TrimPrefix(value, []byte(" "))
+		switch string(field) {
+		case "event":
+			name = string(value)
+		case "id":
+			id = string(value)
+		case "data":
+			data = bytes.Clone(value)
+		}
+	}
+	return c.eventsEnded(ctx, lines.Err())
+}
+
+// deliver gives an event to f. One of a kind that is not known is of a newer
+// gateway, and nobody here asked for it.
+func (c *Client) deliver(name, id string, data []byte, f func(Event) error) error {
+	e := Event{ID: id}
+	var into any
+	switch name {
+	case "hello":
+		into = &e.Hello
+	case "change":
+		into = &e.Change
+	case "exchange":
+		into = &e.Exchange
+	case "started":
+		into = &e.Started
+	case "tally":
+		into = &e.Tally
+	default:
+		return nil
+	}
+	if err := json.Unmarshal(data, into); err != nil {
+		return c.foreign(http.StatusOK)
+	}
+	return f(e)
+}
+
+// eventsEnded says why there are no more events.
+func (c *Client) eventsEnded(ctx context.Context, err error) error {
+	switch {
+	case errors.Is(err, bufio.ErrTooLong):
+		return c.foreign(http.StatusOK)
+	case errors.Is(context.Cause(ctx), context.DeadlineExceeded):
+		return &Error{
+			Title: "Unreachable", Code: CodeUnreachable, Cause: err,
+			Detail: fmt.Sprintf("nothing from %s for %s", c.where, eventsQuiet),
+		}
+	case err != nil:
+		return c.unreachable(err)
+	}
+	return &Error{Title: "Unreachable", Code: CodeUnreachable, Detail: "the gateway ended the events", Cause: io.EOF}
+}
