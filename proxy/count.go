@@ -19,7 +19,7 @@ func (x *exchange) count() {
 	if r.code != "" && r.code != codeRule {
 		m.errors.WithLabelValues(r.code).Inc()
 	}
-	if r.status >= 500 || x.broken && r.reason != endClientGone && r.reason != endClientStalled {
+	if r.status >= 500 || x.broken && r.reason.isTheGateways() {
 		m.totals.errors.Add(1)
 	}
 	if r.stream {

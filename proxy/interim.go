@@ -51,7 +51,7 @@ func (x *exchange) inform(status int, in http.Header) {
 	clear(h)
 	answerHeader(h, in)
 	for name := range h {
-		if isCarrier(name) || h[name] == nil || holds(h[name], x.target.secret.Reveal()) {
+		if isCarrier(name) || h[name] == nil || holds(h[name], x.credential.reveal().Reveal()) {
 			delete(h, name)
 		}
 	}

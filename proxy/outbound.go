@@ -36,7 +36,7 @@ func (x *exchange) outbound(to *rules.Candidate) (*attempt, *failure) {
 	}
 	destination.RawQuery = withoutKeys(destination.RawQuery)
 	if t.upstream != nil {
-		destination.RawQuery = t.upstream.Authorize(header, destination.RawQuery, t.secret)
+		destination.RawQuery = t.upstream.Authorize(header, destination.RawQuery, x.credential.reveal())
 	}
 	a := &attempt{method: x.request.Method, url: destination, header: header, body: content, lent: &x.lent, upgrade: x.request.Websocket}
 	return a, x.sign(a)
@@ -153,10 +153,10 @@ func (x *exchange) skippedEdits(n int) {
 // credential.
 func (x *exchange) sign(a *attempt) *failure {
 	t := x.target
-	if t.upstream == nil || !t.upstream.Placement(t.secret).Signed {
+	if !t.signs() {
 		return nil
 	}
-	if err := signAWS(context.WithoutCancel(x.ctx), a, t.secret); err != nil {
+	if err := signAWS(context.WithoutCancel(x.ctx), a, x.credential.reveal()); err != nil {
 		return noCredential(x.decision.RuleName(), t.name).because(err)
 	}
 	return nil

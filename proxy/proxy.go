@@ -112,6 +112,8 @@ type Proxy struct {
 	snapshot atomic.Pointer[snapshot]
 	reloads  reloads
 	flights  flights
+	lost     *lostKeys
+	watchers watchers
 	door     *door
 	budget   budget
 	decoders budget // of the copies of encoded answers that observers look at
@@ -138,12 +140,14 @@ func New(o Options) (*Proxy, error) {
 		decoders: budget{limit: o.BodyBudget / 4},
 		sweep:    make(chan struct{}),
 		swept:    make(chan struct{}),
+		lost:     newLostKeys(),
 		bodyLog:  newBodyLog(o.BodyLog, o.Log),
 	}
 	p.leaving, p.leave = context.WithCancel(context.Background())
 	p.metrics, p.lists = newMetrics(p), newModelLists(p)
 	p.door = newDoor(o.PeerStrangers, o.Strangers, o.StrangerGrace, p.metrics.evicted)
 	go p.sweepFlights()
+	go p.cutLost()
 	return p, nil
 }
 
@@ -181,6 +185,7 @@ func (p *Proxy) Close() {
 	p.leave()
 	close(p.sweep)
 	<-p.swept
+	p.lost.close()
 	p.lists.close()
 	p.bodyLog.close()
 	p.closeTransports()

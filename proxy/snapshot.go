@@ -20,18 +20,20 @@ type snapshot struct {
 	offers    *offers
 }
 
-// target is an upstream as requests are sent to it: its credential read, its
+// target is an upstream as requests are sent to it: its credentials read, its
 // transport kept over reloads.
 type target struct {
 	name     string
 	upstream *accounts.Upstream // nil for a URL in a rule
 	index    int
-	secret   accounts.Secret
 	problem  error // why there is no credential, where one is needed
 	timeouts accounts.Timeouts
 	carrier  *transport
 	traffic  *traffic
 	list     *modelList // of the models it says it has
+
+	credentials []*credential // as the upstream lists them; none where it wants none
+	usable      []*credential // of these
 }
 
 // traffic counts what came of the requests sent to an upstream since the
@@ -66,6 +68,12 @@ func (s *snapshot) target(c *rules.Candidate) *target {
 		return s.anonymous
 	}
 	return s.upstreams[c.Index]
+}
+
+// problem says why a request cannot be sent to a candidate, for want of a
+// credential.
+func (s *snapshot) problem(q *rules.Request, d *rules.Decision, c *rules.Candidate) error {
+	return s.target(c).problemFor(d.Credential(q, c))
 }
 
 // snapshotOf makes a snapshot of a compiled set. A credential that cannot be
@@ -105,7 +113,7 @@ func (p *Proxy) targetOf(ctx context.Context, u *accounts.Upstream) *target {
 		traffic:  p.reloads.trafficFor(u.ID),
 		list:     p.reloads.listFor(u),
 	}
-	_, t.secret, t.problem = p.options.Vault.Choose(ctx, u)
+	p.readCredentials(ctx, t)
 	return t
 }
 
