@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"reflect"
@@ -59,6 +60,7 @@ func callContext(r *http.Request) (context.Context, context.CancelFunc) {
 // stream shows a listener what it wants, until it leaves, or may listen no
 // longer, or the server ends.
 func (s *Server) stream(ctx context.Context, w http.ResponseWriter, wants *filter, after string) {
+	newest := s.tail.last.Load() // those after it are in the listener's queue
 	l, full := s.tail.join(wants)
 	if full != nil {
 		full.write(w)
@@ -68,7 +70,7 @@ func (s *Server) stream(ctx context.Context, w http.ResponseWriter, wants *filte
 	ctx, cancel := context.WithTimeout(ctx, mayListen(callerOf(ctx), time.Now()))
 	defer cancel()
 	out := newEventWriter(w)
-	if err := s.begin(ctx, out, l, after); err != nil {
+	if err := s.begin(ctx, out, l, after, newest); err != nil {
 		return // the reader is gone
 	}
 	s.follow(ctx, out, l)
@@ -88,13 +90,13 @@ func mayListen(c caller, now time.Time) time.Duration {
 
 // begin sends the hello and what is remembered. What ends meanwhile is in the
 // listener's queue, and may be among what is remembered, too.
-func (s *Server) begin(ctx context.Context, out *eventWriter, l *listener, after string) error {
-	if err := s.sayHello(ctx, out); err != nil {
-		return err
-	}
+func (s *Server) begin(ctx context.Context, out *eventWriter, l *listener, after string, newest int64) error {
 	place, resumed := s.tail.placeOf(after)
 	if !l.wants.kinds.exchange || !resumed && l.wants.since == 0 {
-		return out.flush()
+		return errors.Join(s.sayHello(ctx, out, s.tail.id(newest)), out.flush())
+	}
+	if err := s.sayHello(ctx, out, ""); err != nil { // it has missed what follows until that is there
+		return err
 	}
 	from := s.now().Add(-l.wants.since)
 	l.replayed = map[int64]struct{}{}
@@ -119,9 +121,9 @@ func (s *Server) begin(ctx context.Context, out *eventWriter, l *listener, after
 	return out.flush()
 }
 
-func (s *Server) sayHello(ctx context.Context, out *eventWriter) error {
+func (s *Server) sayHello(ctx context.Context, out *eventWriter, id string) error {
 	seq, revision := s.node.Applied()
-	return out.add("hello", "", api.Hello{Node: s.status(ctx).Node, Seq: seq, Revision: revision})
+	return out.add("hello", id, api.Hello{Node: s.status(ctx).Node, Seq: seq, Revision: revision})
 }
 
 // follow shows what comes. Events that come close together go out in one write:
@@ -180,7 +182,7 @@ func (s *Server) show(out *eventWriter, l *listener, m told) error {
 func (s *Server) showChange(ctx context.Context, out *eventWriter, l *listener, c accounts.Change) error {
 	var err error
 	if l.hasMissed() {
-		err = s.sayHello(ctx, out)
+		err = s.sayHello(ctx, out, "")
 	} else {
 		err = out.add("change", "", api.Changed{Seq: c.Seq, Revision: c.Revision, Action: c.Kind, Subjects: c.Subjects, Actor: c.Actor, Time: c.At})
 	}

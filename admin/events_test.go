@@ -289,6 +289,21 @@ func TestAStreamGoesOnWhereTheLastOneEnded(t *testing.T) {
 	}
 }
 
+func TestAStreamThatSawNothingGoesOnWhereItBegan(t *testing.T) {
+	g := open(t)
+	g.end("req_1")
+	var hello string
+	stop := errors.New("enough")
+	if err := g.Events(t.Context(), api.EventQuery{}, func(e api.Event) error { hello = e.ID; return stop }); !errors.Is(err, stop) {
+		t.Fatal(err)
+	}
+	g.end("req_2")
+	f := g.follow(t, api.EventQuery{After: hello})
+	if diff := cmp.Diff([]string{"req_2"}, f.until("req_2")); hello == "" || diff != "" {
+		t.Errorf("after %q:\n%s", hello, diff)
+	}
+}
+
 func TestTheLastTenThousandExchangesAreRemembered(t *testing.T) {
 	g := open(t)
 	for i := range 10_007 {

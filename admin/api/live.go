@@ -57,7 +57,7 @@ type Exchange struct {
 // Event is one server-sent event of /api/v1/events: exactly one field is set,
 // the event's name is that field's, and its data the field's value.
 type Event struct {
-	ID string `json:"-"` // of an exchange: its place in what the node remembers; see EventQuery.After
+	ID string `json:"-"` // of a hello and of exchanges: a place in what the node remembers; see EventQuery.After
 
 	Hello    *Hello    `json:"hello,omitempty"`    // the first, and again after a gap
 	Change   *Changed  `json:"change,omitempty"`   // something was changed: load it again

@@ -50,7 +50,7 @@ func (n *node) startMock(ctx context.Context) error {
 func (n *node) startSocket(ctx context.Context) error {
 	server, err := admin.New(admin.Options{
 		Version: version, Store: adminStore{n.store}, Issuer: n.store.Issuer, Vault: n.vault,
-		Status: n.status, Ready: n.proxy.Ready, Gatherer: n.registry, Client: n.testClient(), Reach: n.reach(), Log: n.log,
+		Status: n.status, Ready: n.proxy.Ready, Gatherer: n.registry, Node: liveNode{n.proxy, n.store}, Client: n.testClient(), Reach: n.reach(), Log: n.log,
 	})
 	if err != nil {
 		return err
