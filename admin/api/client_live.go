@@ -141,15 +141,20 @@ func (c *Client) deliver(name, id string, data []byte, f func(Event) error) erro
 	var into any
 	switch name {
 	case "hello":
-		into = &e.Hello
+		e.Hello = new(Hello)
+		into = e.Hello
 	case "change":
-		into = &e.Change
+		e.Change = new(Changed)
+		into = e.Change
 	case "exchange":
-		into = &e.Exchange
+		e.Exchange = new(Exchange)
+		into = e.Exchange
 	case "started":
-		into = &e.Started
+		e.Started = new(Flight)
+		into = e.Started
 	case "tally":
-		into = &e.Tally
+		e.Tally = new(Tally)
+		into = e.Tally
 	default:
 		return nil
 	}

@@ -71,7 +71,7 @@ func statusSign(look style, x *api.Exchange) string {
 // not.
 func whatBecame(x *api.Exchange) string {
 	after := short(x.DurationMS)
-	why := ""
+	var why string
 	switch x.EndReason {
 	case "complete":
 		if x.Status < 400 {
