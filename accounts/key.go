@@ -23,7 +23,7 @@ const KeyPrefix = "sk-lgw-"
 const (
 	keyRandomDigits = 43
 	keyCheckDigits  = 6
-	keyLength       = len(KeyPrefix) + keyRandomDigits + 1 + keyCheckDigits
+	secretDigits    = keyRandomDigits + 1 + keyCheckDigits // what follows the prefix
 
 	base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 )
@@ -145,12 +145,15 @@ func NewIssuer(secret []byte) (*Issuer, error) {
 }
 
 // Issue makes a new key. The error is that of the system's random source.
-func (i *Issuer) Issue() (Secret, error) {
+func (i *Issuer) Issue() (Secret, error) { return i.issue(KeyPrefix) }
+
+// issue makes a secret that begins with prefix.
+func (i *Issuer) issue(prefix string) (Secret, error) {
 	var random [32]byte
 	if _, err := rand.Read(random[:]); err != nil {
 		return Secret{}, fmt.Errorf("reading random bytes: %w", err)
 	}
-	body := KeyPrefix + toBase62(random[:], keyRandomDigits)
+	body := prefix + toBase62(random[:], keyRandomDigits)
 	check := i.checksum(body)
 	return NewSecret(body + "-" + string(check[:])), nil
 }
@@ -159,15 +162,21 @@ func (i *Issuer) Issue() (Secret, error) {
 // A wrong one costs no query: 1 in 5·10^10 random texts of the right form
 // passes.
 func (i *Issuer) Check(text string) error {
-	if len(text) != keyLength || !strings.HasPrefix(text, KeyPrefix) {
-		return ErrMalformedKey
-	}
-	body, sent := text[:keyLength-keyCheckDigits-1], text[keyLength-keyCheckDigits:]
-	check := i.checksum(body)
-	if text[len(body)] != '-' || subtle.ConstantTimeCompare(check[:], []byte(sent)) != 1 {
+	if !i.issued(KeyPrefix, text) {
 		return ErrMalformedKey
 	}
 	return nil
+}
+
+// issued says whether text has the form and the checksum of what issue makes.
+func (i *Issuer) issued(prefix, text string) bool {
+	if len(text) != len(prefix)+secretDigits || !strings.HasPrefix(text, prefix) {
+		return false
+	}
+	end := len(text) - keyCheckDigits
+	body, sent := text[:end-1], text[end:]
+	check := i.checksum(body)
+	return text[end-1] == '-' && subtle.ConstantTimeCompare(check[:], []byte(sent)) == 1
 }
 
 // checksum is the truncated HMAC-SHA256 of a key's body, as base62 digits.

@@ -14,6 +14,7 @@ type caller struct {
 	Role      accounts.Role // in force for this call
 	Via       string        // one of those below
 	From      string        // "socket", or an address
+	Peer      string        // what wrong passwords from there are counted under
 	Session   string        // ID of the login or of the personal access token
 	ExpiresAt time.Time     // of that; zero: never
 }

@@ -70,7 +70,7 @@ func (s *Server) stream(ctx context.Context, w http.ResponseWriter, wants *filte
 	ctx, cancel := context.WithTimeout(ctx, mayListen(callerOf(ctx), time.Now()))
 	defer cancel()
 	out := newEventWriter(w)
-	if err := s.begin(ctx, out, l, after, newest); err != nil {
+	if err := s.introduce(ctx, out, l, after, newest); err != nil {
 		return // the reader is gone
 	}
 	s.follow(ctx, out, l)
@@ -88,9 +88,9 @@ func mayListen(c caller, now time.Time) time.Duration {
 	return min(loginLimit, c.ExpiresAt.Sub(now))
 }
 
-// begin sends the hello and what is remembered. What ends meanwhile is in the
+// introduce sends the hello and what is remembered. What ends meanwhile is in the
 // listener's queue, and may be among what is remembered, too.
-func (s *Server) begin(ctx context.Context, out *eventWriter, l *listener, after string, newest int64) error {
+func (s *Server) introduce(ctx context.Context, out *eventWriter, l *listener, after string, newest int64) error {
 	place, resumed := s.tail.placeOf(after)
 	if !l.wants.kinds.exchange || !resumed && l.wants.since == 0 {
 		return errors.Join(s.sayHello(ctx, out, s.tail.id(newest)), out.flush())
@@ -100,10 +100,10 @@ func (s *Server) begin(ctx context.Context, out *eventWriter, l *listener, after
 	}
 	from := s.now().Add(-l.wants.since)
 	l.replayed = map[int64]struct{}{}
-	past := s.tail.since(func(e *ended) bool {
+	before := s.tail.since(func(e *past) bool {
 		return resumed && e.place > place || !resumed && !e.Time.Before(from)
 	})
-	for i, e := range past {
+	for i, e := range before {
 		l.replayed[e.place] = struct{}{}
 		if !l.wants.takes(&e.Exchange) {
 			l.filtered.Add(1)

@@ -12,9 +12,9 @@ import (
 	"github.com/llmgw/llmgw/admin/api"
 )
 
-// people are bindings, and the owner and models of one key, beside what is
+// beside are bindings, and the owner and models of one key, beside what is
 // stored.
-type people struct {
+type beside struct {
 	bindings []accounts.Binding
 	key      string // name
 	owner    accounts.Identity
@@ -24,7 +24,7 @@ type people struct {
 	off      string // name of credentials that are disabled
 }
 
-func (p *people) disable(upstreams []accounts.Upstream) {
+func (p *beside) disable(upstreams []accounts.Upstream) {
 	for i := range upstreams {
 		for j := range upstreams[i].Credentials {
 			if c := &upstreams[i].Credentials[j]; c.Name == p.off {
@@ -34,24 +34,24 @@ func (p *people) disable(upstreams []accounts.Upstream) {
 	}
 }
 
-func (s *onStore) Key(ctx context.Context, name string) (accounts.Key, error) {
-	key, err := s.Store.Key(ctx, name)
-	if key.Name == s.people.key && s.people.key != "" {
-		key.Models, key.Disabled = s.people.models, s.people.disabled
+// alter makes a key what is said of it.
+func (p *beside) alter(key accounts.Key) accounts.Key {
+	if key.Name == p.key && p.key != "" {
+		key.Models, key.Disabled = p.models, p.disabled
 	}
-	return key, err
+	return key
 }
 
 func (s *onStore) Identify(ctx context.Context, hash accounts.KeyHash) (*accounts.Identity, error) {
 	found, err := s.Store.Identify(ctx, hash)
-	if s.people.failing != nil {
-		return nil, s.people.failing
+	if s.beside.failing != nil {
+		return nil, s.beside.failing
 	}
-	if err != nil || found.KeyName != s.people.key {
+	if err != nil || found.KeyName != s.beside.key {
 		return found, err
 	}
 	owned := *found
-	owned.UserID, owned.UserName, owned.UserTags, owned.UserDisabled = s.people.owner.UserID, s.people.owner.UserName, s.people.owner.UserTags, s.people.owner.UserDisabled
+	owned.UserID, owned.UserName, owned.UserTags, owned.UserDisabled = s.beside.owner.UserID, s.beside.owner.UserName, s.beside.owner.UserTags, s.beside.owner.UserDisabled
 	return &owned, nil
 }
 
@@ -59,7 +59,7 @@ func (s *onStore) Identify(ctx context.Context, hash accounts.KeyHash) (*account
 func explainingPeople(t *testing.T) *gateway {
 	t.Helper()
 	g := explaining(t)
-	g.store.people = people{key: "ci-bot", owner: accounts.Identity{UserID: "user_dana", UserName: "dana", UserTags: map[string]string{"team": "core", "plan": "paid"}}}
+	g.store.beside = beside{key: "ci-bot", owner: accounts.Identity{UserID: "user_dana", UserName: "dana", UserTags: map[string]string{"team": "core", "plan": "paid"}}}
 	return g
 }
 
@@ -84,7 +84,7 @@ func (g *gateway) bind(t *testing.T, b accounts.Binding, upstream, credential st
 			}
 		}
 	}
-	g.store.people.bindings = append(g.store.people.bindings, b)
+	g.store.beside.bindings = append(g.store.beside.bindings, b)
 }
 
 func TestExplainTellsWhatBindingsDecide(t *testing.T) {
@@ -173,11 +173,11 @@ func TestExplainTellsTheCredentialThatACallerIsBoundTo(t *testing.T) {
 	if got := credential("groq-b"); got != "default …x4Qd" {
 		t.Errorf("another upstream is called with %q", got)
 	}
-	g.store.people.off = "batch"
+	g.store.beside.off = "batch"
 	if got := credential("groq-a"); got != `the caller is bound to its credential "batch", which is disabled` {
 		t.Errorf("a bound credential that is disabled: %q", got)
 	}
-	g.store.people.off = ""
+	g.store.beside.off = ""
 	delete(g.env, "BATCH")
 	if got := credential("groq-a"); got != "reading credential env:BATCH: it is not set" {
 		t.Errorf("a bound credential that cannot be read: %q", got)
@@ -186,7 +186,7 @@ func TestExplainTellsTheCredentialThatACallerIsBoundTo(t *testing.T) {
 
 func TestExplainAsksTheAllowList(t *testing.T) {
 	g := explainingPeople(t)
-	g.store.people.models = []string{"gpt-5*", "!gpt-5-pro"}
+	g.store.beside.models = []string{"gpt-5*", "!gpt-5-pro"}
 	answer := g.explain(t, api.ExplainRequest{Path: "/v1/chat/completions", Model: text("gpt-5-pro"), Key: "ci-bot"})
 	want := api.Explanation{
 		Method: "POST", Path: "/v1/chat/completions", Wire: "openai-chat", Model: "gpt-5-pro", Key: "ci-bot", User: "dana",
@@ -206,11 +206,11 @@ func TestExplainTellsOfDisabledCallers(t *testing.T) {
 	ask := func() api.Explanation {
 		return g.explain(t, api.ExplainRequest{Path: "/v1/chat/completions", Model: text("gpt-5"), Key: "ci-bot"})
 	}
-	g.store.people.owner.UserDisabled = true
+	g.store.beside.owner.UserDisabled = true
 	if answer := ask(); answer.Status != http.StatusUnauthorized || answer.Code != "disabled_api_key" || answer.Message != `API key "ci-bot" belongs to a user who is disabled` {
 		t.Errorf("%+v", answer)
 	}
-	g.store.people.disabled = true
+	g.store.beside.disabled = true
 	if answer := ask(); answer.Message != `API key "ci-bot" is disabled` {
 		t.Errorf("%+v", answer)
 	}
@@ -219,11 +219,11 @@ func TestExplainTellsOfDisabledCallers(t *testing.T) {
 func TestAKeyWhoseOwnerNobodyCanTellIsExplainedWithoutOrNotAtAll(t *testing.T) {
 	g := explainingPeople(t)
 	request := api.ExplainRequest{Path: "/v1/chat/completions", Model: text("gpt-5"), Key: "ci-bot"}
-	g.store.people.failing = accounts.ErrNotFound
+	g.store.beside.failing = accounts.ErrNotFound
 	if answer := g.explain(t, request); answer.User != "" || answer.Rule != "trial" {
 		t.Errorf("%+v", answer)
 	}
-	g.store.people.failing = accounts.ErrUnavailable
+	g.store.beside.failing = accounts.ErrUnavailable
 	_, err := g.Explain(t.Context(), request)
 	if problem := (*api.Error)(nil); !errors.As(err, &problem) || problem.Status != http.StatusServiceUnavailable {
 		t.Errorf("%v", err)

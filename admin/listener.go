@@ -33,7 +33,7 @@ type listener struct {
 
 // told is one exchange that has ended, or one that has started.
 type told struct {
-	ended   *ended
+	ended   *past
 	started *api.Flight
 }
 
@@ -44,7 +44,7 @@ func newListener(wants *filter, total *atomic.Int64) *listener {
 	}
 }
 
-func (l *listener) hear(e *ended) {
+func (l *listener) hear(e *past) {
 	if l.wants.kinds.exchange {
 		l.offer(l.wants.takes(&e.Exchange), told{ended: e})
 	}

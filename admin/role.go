@@ -61,10 +61,11 @@ func denied(detail, hint string) *failure {
 	return fail(http.StatusForbidden, api.CodeDenied, detail, hint)
 }
 
-// mayGive refuses to give away a role that the caller does not have.
+// mayGive refuses to give a role that the caller does not have, and to change
+// whoever has one.
 func mayGive(ctx context.Context, role accounts.Role) error {
 	if c := callerOf(ctx); !c.Role.Covers(role) {
-		return denied(fmt.Sprintf("%s has the role %s and cannot give the role %s", c.User, c.Role, role), "ask an admin")
+		return denied(fmt.Sprintf("%s has the role %s, which does not cover the role %s", c.User, c.Role, role), "ask an admin")
 	}
 	return nil
 }

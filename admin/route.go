@@ -32,7 +32,31 @@ type (
 	}
 )
 
+// The inputs of what changes an object: IfMatch says what the object is by the
+// caller's lights.
+type (
+	changed struct {
+		Name    string `path:"name" doc:"Name of the object"`
+		IfMatch string `header:"If-Match" maxLength:"256" doc:"ETag of the object as it was read"`
+	}
+	changedBody[T any] struct {
+		Name    string `path:"name" doc:"Name of the object"`
+		IfMatch string `header:"If-Match" maxLength:"256" doc:"ETag of the object as it was read"`
+		Body    T
+	}
+	changedMaybe[T any] struct {
+		Name    string `path:"name" doc:"Name of the object"`
+		IfMatch string `header:"If-Match" maxLength:"256" doc:"ETag of the object as it was read"`
+		Body    *T
+	}
+)
+
 type answer[T any] struct{ Body T }
+
+type taggedAnswer[T any] struct {
+	ETag string `header:"ETag" doc:"Changes with the object"`
+	Body T
+}
 
 func get[I, T any](r routes, who least, path, summary string, f func(context.Context, *I) (T, error)) {
 	handle(r, http.MethodGet, http.StatusOK, who, path, summary, f)
@@ -50,8 +74,26 @@ func put[I, T any](r routes, who least, path, summary string, f func(context.Con
 	handle(r, http.MethodPut, http.StatusOK, who, path, summary, f)
 }
 
-// handle registers an operation that answers with status and a T.
+// patch registers an operation that changes what it is given of an object and
+// leaves the rest.
+func patch[I, T any](r routes, who least, path, summary string, f func(context.Context, *I) (T, error)) {
+	handle(r, http.MethodPatch, http.StatusOK, who, path, summary, f)
+}
+
+// handle registers an operation that answers with status and a T, and its entity
+// tag where it has one.
 func handle[I, T any](r routes, method string, status int, who least, path, summary string, f func(context.Context, *I) (T, error)) {
+	if _, tagged := tagOf(*new(T)); tagged {
+		huma.Register(r.api, r.operation(method, status, who, path, summary), func(ctx context.Context, in *I) (*taggedAnswer[T], error) {
+			out, err := f(ctx, in)
+			if err != nil {
+				return nil, r.server.refuse(err)
+			}
+			tag, _ := tagOf(out)
+			return &taggedAnswer[T]{ETag: `"` + tag + `"`, Body: out}, nil
+		})
+		return
+	}
 	huma.Register(r.api, r.operation(method, status, who, path, summary), func(ctx context.Context, in *I) (*answer[T], error) {
 		out, err := f(ctx, in)
 		if err != nil {
@@ -75,6 +117,9 @@ func remove[I any](r routes, who least, path, summary string, f func(context.Con
 // looks at what was sent. The body's limits are those of the guard, which has
 // read it before huma does.
 func (r routes) operation(method string, status int, who least, path, summary string) huma.Operation {
+	if who == anybody {
+		r.server.openRoutes[method+" /api/v1"+path] = true
+	}
 	noun, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	return huma.Operation{
 		OperationID:     operationID(summary),

@@ -40,23 +40,24 @@ func (s *Server) addSecret(ctx context.Context, in *namedBody[api.NewSecret]) (a
 		Hash: accounts.HashKey(secret.Reveal()), Last4: secret.Last4(), CreatedAt: s.now(),
 		ExpiresAt: in.Body.ExpiresAt.UTC().Truncate(time.Millisecond),
 	}
-	var key accounts.Key
+	var view api.Key
 	_, _, err = s.change(ctx, by(ctx, "secret.add"), func(st State) error {
-		var err error
-		if key, err = s.keyForSecret(ctx, st, in.Name, in.Body.Make); err != nil {
+		key, err := s.keyForSecret(ctx, st, in.Name, in.Body.Make)
+		if err != nil {
 			return err
 		}
 		if len(key.Secrets) >= maxSecrets {
 			return tooManySecrets(key.Name)
 		}
 		key.Secrets = append(key.Secrets, added)
-		return st.PutKey(key)
+		view, err = s.putKey(st, &key)
+		return err
 	})
 	if err != nil {
 		return api.AddedSecret{}, found(err, "key", in.Name)
 	}
 	return api.AddedSecret{
-		Key: s.viewKey(&key), Secret: secret.Reveal(),
+		Key: view, Secret: secret.Reveal(),
 		SecretID: hex.EncodeToString(added.Hash[:]), SecretExpiresAt: added.ExpiresAt,
 	}, nil
 }
@@ -81,11 +82,12 @@ func (s *Server) keyForSecret(ctx context.Context, st State, name string, mayMak
 	if state != accounts.KeyActive {
 		return key, notInForce(key.Name, state)
 	}
-	before := s.now().Add(-endedSecretKept)
-	key.Secrets = slices.DeleteFunc(slices.Clone(key.Secrets), func(k accounts.KeySecret) bool {
-		return !k.ExpiresAt.IsZero() && k.ExpiresAt.Before(before)
-	})
+	key.Secrets = slices.DeleteFunc(slices.Clone(key.Secrets), s.endedLongAgo)
 	return key, nil
+}
+
+func (s *Server) endedLongAgo(secret accounts.KeySecret) bool {
+	return !secret.ExpiresAt.IsZero() && secret.ExpiresAt.Before(s.now().Add(-endedSecretKept))
 }
 
 func (s *Server) checkNewSecret(name string, in *api.NewSecret) []api.Problem {
@@ -118,15 +120,7 @@ func (s *Server) setSecretEnd(ctx context.Context, in *secretEnd) (api.Key, erro
 	if in.Body.ExpiresAt.After(s.now().Add(longestSecretLife)) {
 		return api.Key{}, invalid([]api.Problem{longLived()})
 	}
-	var key accounts.Key
-	_, _, err := s.change(ctx, by(ctx, "secret.end"), func(st State) error {
-		var err error
-		if key, err = st.Key(in.Name); err != nil {
-			return err
-		}
-		if err := mayHandle(ctx, &key); err != nil {
-			return err
-		}
+	return s.changeKey(ctx, "secret.end", in.Name, "", func(_ State, key *accounts.Key) error {
 		i := slices.IndexFunc(key.Secrets, func(k accounts.KeySecret) bool {
 			return !k.ExpiresAt.IsZero() && hex.EncodeToString(k.Hash[:]) == in.ID
 		})
@@ -138,12 +132,8 @@ func (s *Server) setSecretEnd(ctx context.Context, in *secretEnd) (api.Key, erro
 			end = now
 		}
 		key.Secrets[i].ExpiresAt = end
-		return st.PutKey(key)
+		return nil
 	})
-	if err != nil {
-		return api.Key{}, found(err, "key", in.Name)
-	}
-	return s.viewKey(&key), nil
 }
 
 func notInForce(name string, state accounts.KeyState) *failure {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -31,6 +32,15 @@ type Options struct {
 	// Ready says why the node cannot take requests, or nil.
 	Ready    func() error
 	Gatherer prometheus.Gatherer
+
+	// Accounts are the users and their logins; nil: there are none, and the admin
+	// socket is the only way in.
+	Accounts AccountStore
+	// Open lets everybody in as an admin, without a login.
+	Open bool
+	// Peer is the address that a request comes from, as far as proxies in front
+	// are believed; nil: the one that the connection comes from.
+	Peer func(*http.Request) netip.Addr
 
 	// Node is the gateway that runs here. See Started, Ended and Changed for what
 	// it is to tell the server.
@@ -59,8 +69,19 @@ type Server struct {
 	node     Node
 	tail     *tail
 
-	api     http.Handler
-	openapi []byte
+	accounts  AccountStore
+	open      bool
+	peer      func(*http.Request) netip.Addr
+	signer    *signer
+	passwords *passwords
+	peers     *throttle // of wrong passwords, by address
+	targets   *throttle // and by user
+	logins    *prometheus.CounterVec
+
+	api        http.Handler // of the socket
+	public     http.Handler // of the admin listener, behind logins
+	openRoutes map[string]bool
+	openapi    []byte
 }
 
 // New makes a Server. It fails only where the OpenAPI document cannot be
@@ -69,7 +90,10 @@ func New(o Options) (*Server, error) {
 	s := &Server{
 		store: o.Store, issuer: o.Issuer, vault: o.Vault, status: o.Status, ready: o.Ready,
 		gatherer: o.Gatherer, client: testClient(o.Client, o.Reach), reach: o.Reach, log: o.Log, now: clock(o.Now),
-		node: o.Node, tail: newTail(),
+		node: o.Node, tail: newTail(), openRoutes: map[string]bool{},
+	}
+	if err := s.openLogins(&o); err != nil {
+		return nil, err
 	}
 	mux := http.NewServeMux()
 	described := humago.New(mux, describe(o.Version))
@@ -82,18 +106,28 @@ func New(o Options) (*Server, error) {
 	}
 	mux.HandleFunc("GET /openapi.json", s.serveOpenAPI)
 	mux.HandleFunc("/", serveNothing)
-	s.api = s.guard(mux)
+	s.api, s.public = s.guard(s.atSocket, mux), s.guard(s.atListener, mux)
 	return s, nil
+}
+
+// openLogins prepares what logins need.
+func (s *Server) openLogins(o *Options) (err error) {
+	s.accounts, s.open, s.peer, s.logins = o.Accounts, o.Open, o.Peer, newLoginCounter()
+	if s.peer == nil {
+		s.peer = addressOf
+	}
+	s.peers, s.targets = newThrottle(longestOfPeer, s.now), newThrottle(longestOfUser, s.now)
+	if s.accounts == nil {
+		return nil
+	}
+	s.signer = &signer{sealed: s.accounts.Sealed, now: s.now}
+	s.passwords, err = newPasswords()
+	return err
 }
 
 // API is the handler of the admin socket: everything under /api/v1, and the
 // OpenAPI document.
-func (s *Server) API() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		who := caller{User: localUser, Role: accounts.RoleAdmin, Via: viaSocket, From: viaSocket}
-		s.api.ServeHTTP(w, r.WithContext(withCaller(r.Context(), who)))
-	})
-}
+func (s *Server) API() http.Handler { return s.api }
 
 func clock(now func() time.Time) func() time.Time {
 	if now == nil {
@@ -134,14 +168,34 @@ func forget(described huma.API) {
 func (s *Server) register(a huma.API) {
 	r := routes{api: a, server: s}
 	get(r, viewer, "/status", "Show the gateway at a glance", s.showStatus)
+	if s.accounts != nil {
+		s.registerLogins(r)
+	}
 
 	get(r, member, "/keys", "List keys", s.listKeys)
 	get(r, member, "/keys/{name}", "Show a key", s.showKey)
 	create(r, operator, "/keys", "Create a key", s.createKey)
+	patch(r, operator, "/keys/{name}", "Edit a key", s.editKey)
+	post(r, member, "/keys/{name}/rotate", "Rotate the secret of a key", s.rotateKey)
 	post(r, operator, "/keys/{name}/revoke", "Revoke a key", s.revokeKey)
+	remove(r, operator, "/keys/{name}", "Delete a key", s.deleteKey)
 	create(r, member, "/keys/{name}/secrets", "Add a secret to a key", s.addSecret)
 	put(r, member, "/keys/{name}/secrets/{id}", "Set when a secret of a key ends", s.setSecretEnd)
 	create(r, operator, "/chat-keys", "Create a one-use key", s.createChatKey)
+
+	get(r, viewer, "/users", "List users", s.listUsers)
+	get(r, viewer, "/users/{name}", "Show a user", s.showUser)
+	create(r, operator, "/users", "Create a user", s.createUser)
+	patch(r, operator, "/users/{name}", "Edit a user", s.editUser)
+	remove(r, operator, "/users/{name}", "Delete a user", s.deleteUser)
+
+	get(r, viewer, "/bindings", "List bindings", s.listBindings)
+	get(r, viewer, "/bindings/{id}", "Show a binding", s.showBinding)
+	create(r, operator, "/bindings", "Create a binding", s.createBinding)
+	post(r, operator, "/bindings/{id}/move", "Move a binding", s.moveBinding)
+	remove(r, operator, "/bindings/{id}", "Delete a binding", s.deleteBinding)
+
+	get(r, viewer, "/audit", "List what was changed", s.listAudit)
 
 	get(r, viewer, "/upstreams", "List upstreams", s.listUpstreams)
 	get(r, viewer, "/upstreams/{name}", "Show an upstream", s.showUpstream)

@@ -32,7 +32,7 @@ const (
 type tail struct {
 	run       string       // names this process: places in the ring of another mean nothing here
 	last      atomic.Int64 // the newest place
-	ring      [remembered]atomic.Pointer[ended]
+	ring      [remembered]atomic.Pointer[past]
 	dropped   atomic.Int64 // by all listeners there ever were
 	listening atomic.Pointer[[]*listener]
 
@@ -41,8 +41,8 @@ type tail struct {
 	gone   chan struct{} // after that: closed by the last listener that leaves
 }
 
-// ended is an exchange that has ended, and its place among them.
-type ended struct {
+// past is an exchange that has ended, and its place among them.
+type past struct {
 	api.Exchange
 	place int64
 }
@@ -76,7 +76,7 @@ func (s *Server) Changed(c accounts.Change) {
 func (s *Server) Close() { s.tail.close() }
 
 func (t *tail) remember(x api.Exchange) {
-	e := &ended{Exchange: x}
+	e := &past{Exchange: x}
 	e.Path, e.Model = ownText(x.Path), ownText(x.Model)
 	if e.UpstreamModel = e.Model; x.UpstreamModel != x.Model {
 		e.UpstreamModel = ownText(x.UpstreamModel)
@@ -98,14 +98,14 @@ func ownText(text string) string {
 }
 
 // since gives what is remembered that take says yes to, the oldest first.
-func (t *tail) since(take func(*ended) bool) []*ended {
-	var all []*ended
+func (t *tail) since(take func(*past) bool) []*past {
+	var all []*past
 	for i := range t.ring {
 		if e := t.ring[i].Load(); e != nil && take(e) {
 			all = append(all, e)
 		}
 	}
-	slices.SortFunc(all, func(a, b *ended) int { return cmp.Compare(a.place, b.place) })
+	slices.SortFunc(all, func(a, b *past) int { return cmp.Compare(a.place, b.place) })
 	return all
 }
 
@@ -187,9 +187,6 @@ func (t *tail) isClosed() bool {
 		return false
 	}
 }
-
-// EventMetrics gives the metrics of the streams of events.
-func (s *Server) EventMetrics() prometheus.Collector { return s.tail }
 
 // Describe and Collect are for Prometheus.
 func (t *tail) Describe(to chan<- *prometheus.Desc) { prometheus.DescribeByCollect(t, to) }

@@ -4,24 +4,32 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"sort"
+	"slices"
 	"time"
 
 	"github.com/llmgw/llmgw/accounts"
 	"github.com/llmgw/llmgw/admin/api"
 )
 
-func (s *Server) listUpstreams(ctx context.Context, _ *nothing) (api.List[api.Upstream], error) {
+type upstreamList struct {
+	Name     string `query:"name" maxLength:"256" doc:"Of these names: a pattern, * is any run of characters"`
+	Provider string `query:"provider" maxLength:"256" doc:"Of this provider"`
+	State    string `query:"state" enum:"enabled,disabled" doc:"In this state"`
+	Limit    int    `query:"limit" minimum:"0" maximum:"1000" doc:"How many at most; 0: 100"`
+	Cursor   string `query:"cursor" maxLength:"512" doc:"Next of the page before"`
+}
+
+func (s *Server) listUpstreams(ctx context.Context, in *upstreamList) (api.List[api.Upstream], error) {
 	config, err := s.store.Load(ctx)
 	if err != nil {
 		return api.List[api.Upstream]{}, err
 	}
-	list := api.List[api.Upstream]{Items: make([]api.Upstream, 0, len(config.Upstreams))}
-	for i := range config.Upstreams {
-		list.Items = append(list.Items, s.viewUpstream(ctx, &config.Upstreams[i]))
-	}
-	sort.Slice(list.Items, func(i, j int) bool { return list.Items[i].Name < list.Items[j].Name })
-	return list, nil
+	wanted := slices.DeleteFunc(config.Upstreams, func(u accounts.Upstream) bool {
+		return !takesName(in.Name, u.Name) || in.Provider != "" && in.Provider != string(u.Provider) ||
+			in.State != "" && (in.State == "enabled") != u.Enabled
+	})
+	return pageOf(page{in.Limit, in.Cursor}, wanted,
+		func(u *accounts.Upstream) string { return u.Name }, func(u *accounts.Upstream) api.Upstream { return s.viewUpstream(ctx, u) })
 }
 
 func (s *Server) showUpstream(ctx context.Context, in *named) (api.Upstream, error) {

@@ -107,8 +107,8 @@ func (p *partReader) next() (part, bool) {
 	}
 	// Looked for without the CR, so that a delimiter after a bare LF is seen.
 	n := bytes.Index(p.body[p.at:], p.delimiter[1:])
-	if n < 1 || p.body[p.at+n-1] != '\r' {
-		return part{}, false
+	if n < 1 || p.body[p.at+n-1] != '\r' || bytes.HasPrefix(p.body[p.at:], p.delimiter[len("\r\n"):]) {
+		return part{}, false // the last: some readers take it for the end of an empty field
 	}
 	found.start, found.end = p.at, p.at+n-1
 	p.at += n + len(p.delimiter) - 1

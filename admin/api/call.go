@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -28,6 +29,9 @@ func call[T any](ctx context.Context, c *Client, method, path string, body any) 
 	if err != nil {
 		return answer, c.unusable(err)
 	}
+	if err := c.authorize(ctx, request); err != nil {
+		return answer, err
+	}
 	begun := time.Now()
 	status, text, err := c.send(request)
 	c.trace(method, request.URL.RequestURI(), status, time.Since(begun))
@@ -45,6 +49,28 @@ func call[T any](ctx context.Context, c *Client, method, path string, body any) 
 	return answer, nil
 }
 
+// longestPage is how much of a list one call asks for: as much as the gateway
+// gives.
+const longestPage = "1000"
+
+// all gives every page of a list.
+func all[T any](ctx context.Context, c *Client, path string, query url.Values) ([]T, error) {
+	asked := url.Values{"limit": {longestPage}}
+	maps.Copy(asked, query)
+	var items []T
+	for {
+		list, err := call[List[T]](ctx, c, http.MethodGet, path+"?"+asked.Encode(), nil)
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, list.Items...)
+		if list.Next == "" {
+			return items, nil
+		}
+		asked.Set("cursor", list.Next)
+	}
+}
+
 func (c *Client) request(ctx context.Context, method, path string, body any) (*http.Request, error) {
 	var content io.Reader
 	if body != nil {
@@ -59,10 +85,28 @@ func (c *Client) request(ctx context.Context, method, path string, body any) (*h
 		return nil, err
 	}
 	request.Header.Set("Accept", "application/json")
+	if c.ifMatch != "" {
+		request.Header.Set("If-Match", `"`+c.ifMatch+`"`)
+	}
 	if body != nil {
 		request.Header.Set("Content-Type", "application/json")
 	}
 	return request, nil
+}
+
+// authorize puts in who makes the call.
+func (c *Client) authorize(ctx context.Context, request *http.Request) error {
+	token, err := c.bearer(ctx)
+	var refusal *Error
+	switch {
+	case errors.As(err, &refusal):
+		return refusal
+	case err != nil:
+		return &Error{Title: "No login", Code: CodeDenied, Detail: err.Error(), Hint: "log in: llmgw login", Cause: err}
+	case !token.IsZero():
+		request.Header.Set("Authorization", "Bearer "+token.Reveal())
+	}
+	return nil
 }
 
 // send gives the status of an answer and its whole text.

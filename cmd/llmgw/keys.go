@@ -158,7 +158,7 @@ func newKeysRevoke(a *app) *cobra.Command {
 				return err
 			}
 			return a.forEach(names, func(name string) error {
-				key, err := t.RevokeKey(ctx, name)
+				key, err := t.RevokeKey(ctx, name, api.RevokeKey{})
 				if err == nil {
 					a.note("revoked key %s", key.Name)
 				}

@@ -87,7 +87,7 @@ func (a *app) serve(ctx context.Context) (err error) {
 
 	// The proxy listener is last: once it accepts, everything else answers.
 	for _, step := range []func(context.Context) error{
-		n.readCertificate, n.openLog, n.openTracing, n.openBodyLog, n.openData, n.openSecretKey, n.openStore, n.firstConfig,
+		n.readCertificate, n.checkAdmin, n.openLog, n.openTracing, n.openBodyLog, n.openData, n.openSecretKey, n.openStore, n.firstConfig,
 		n.startMock, n.openProxy,
 		n.startSocket, n.startAdmin, n.startMetrics, n.startTail, n.startProxy, n.announce,
 	} {

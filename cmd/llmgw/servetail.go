@@ -16,12 +16,13 @@ import (
 // closed; until then, streams that are being drained can be watched.
 func (n *node) startTail(context.Context) error {
 	stop := n.proxy.Watch(onlooker{n.admin})
+	n.store.OnChange(n.admin.Changed)
 	n.onClose(func() error {
 		stop()
 		n.admin.Close()
 		return nil
 	})
-	return n.register(n.admin.EventMetrics())
+	return nil
 }
 
 // liveNode is this node as the admin API sees it.

@@ -150,7 +150,7 @@ func TestTheFirstStartOnATerminalShowsTheKeyOnceAndWhatToTypeNext(t *testing.T) 
 	want := `llmgw VERSION
 
   proxy     PROXY  point your clients here
-  admin     ADMIN  /metrics, /healthz, /readyz
+  admin     ADMIN  admin API, /metrics, /healthz
   data      ~/.local/share/llmgw      SQLite; nothing else to install
 
   upstreams
@@ -170,6 +170,7 @@ func TestTheFirstStartOnATerminalShowsTheKeyOnceAndWhatToTypeNext(t *testing.T) 
     llmgw chat hello         the same without the typing
     llmgw run -- claude      Claude Code through this gateway (also: codex, …)
     llmgw status             what it does now
+    llmgw admin link         a first password for the admin API
 
 ready in N s, Ctrl-C stops
 `
