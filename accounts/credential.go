@@ -105,7 +105,7 @@ func (v Vault) Unseal(u *Upstream, c *Credential) (Secret, error) {
 // ErrNoCredential says that an upstream wants a credential and has none.
 var ErrNoCredential = errors.New("no credential")
 
-// Choose gives the credential with which requests to u go out, the first enabled
+// Choose gives a credential with which requests to u go out, the first enabled
 // one that can be read, and its secret. Where u wants none it gives nil and the
 // zero Secret; where it has none, ErrNoCredential.
 func (v Vault) Choose(ctx context.Context, u *Upstream) (*Credential, Secret, error) {

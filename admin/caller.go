@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/llmgw/llmgw/accounts"
+	"github.com/llmgw/llmgw/admin/api"
 )
 
 // caller is who makes a call, and how that is known.
@@ -32,6 +33,18 @@ const (
 	localUser = "local"
 	openUser  = "open"
 )
+
+// checkUserName says what is wrong with the name of a user to be. Those of
+// callers who are no users stand in logs and in the audit for nobody.
+func checkUserName(field, name string) []api.Problem {
+	switch {
+	case !accounts.ValidName(name):
+		return []api.Problem{badName(field)}
+	case name == localUser || name == openUser:
+		return []api.Problem{{Field: field, Message: "is kept for callers who are no users"}}
+	}
+	return nil
+}
 
 // callerKey is where a context keeps its caller.
 type callerKey struct{}

@@ -480,6 +480,21 @@ func TestLongTextsOfCallersAreCut(t *testing.T) {
 	}
 }
 
+func TestEventsNeedALoginAtTheListener(t *testing.T) {
+	g := open(t)
+	base := g.listen(t)
+	tokens := g.everybody(t, base)
+	enough := errors.New("enough")
+	follow := func(token string) error {
+		return as(t, base, token).Events(t.Context(), api.EventQuery{}, func(api.Event) error { return enough })
+	}
+	if err := follow(tokens[accounts.RoleViewer]); !errors.Is(err, enough) {
+		t.Errorf("a viewer: %v", err)
+	}
+	refusedWith(t, follow(tokens[accounts.RoleMember]), api.CodeDenied, 403, "this needs the role viewer")
+	refusedWith(t, follow(""), api.CodeDenied, 401, "no login in the request")
+}
+
 func TestQueriesOfEventsThatAreRefused(t *testing.T) {
 	g := open(t)
 	for query, field := range map[string]string{

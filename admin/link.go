@@ -31,8 +31,8 @@ func (s *Server) makeLink(ctx context.Context, in *body[api.NewAdminLink]) (api.
 	if name == "" {
 		name = defaultUser
 	}
-	if !accounts.ValidName(name) {
-		return api.AdminLink{}, invalid([]api.Problem{badName("user")})
+	if problems := checkUserName("user", name); problems != nil {
+		return api.AdminLink{}, invalid(problems)
 	}
 	base := s.status(ctx).Admin
 	if base == "" {

@@ -152,8 +152,10 @@ func TestLinksAreMadeAtTheSocketOnly(t *testing.T) {
 	tokens := g.everybody(t, base)
 	_, err := as(t, base, tokens[accounts.RoleAdmin]).AdminLink(t.Context(), api.NewAdminLink{User: "admin"})
 	refusedWith(t, err, api.CodeDenied, 403, "only the admin socket does this")
-	_, err = g.AdminLink(t.Context(), api.NewAdminLink{User: "No Name"})
-	refusedWith(t, err, api.CodeInvalid, 422)
+	for _, name := range []string{"No Name", "local", "open"} {
+		_, err = g.AdminLink(t.Context(), api.NewAdminLink{User: name})
+		refusedWith(t, err, api.CodeInvalid, 422, "user: ")
+	}
 	u, err := g.people.User(t.Context(), "viewer")
 	must(t, err)
 	u.Disabled = true

@@ -213,9 +213,12 @@ func TestLoginsArePutInOrder(t *testing.T) {
 	base := g.listen(t)
 	u := g.user(t, "dana", accounts.RoleAdmin, rightPassword)
 	first := login(t, base, "dana")
-	for range 49 {
+	for i := range 49 {
 		g.clock.Pass(time.Second)
-		login(t, base, "dana")
+		must(t, g.people.PutSession(t.Context(), accounts.Session{
+			ID: fmt.Sprintf("login_%d", i), UserID: u.ID, Role: accounts.RoleAdmin,
+			CreatedAt: g.clock.Now(), ExpiresAt: g.clock.Now().Add(14 * 24 * time.Hour),
+		}))
 	}
 	if n := len(g.people.sessionNames(u.ID)); n != 50 {
 		t.Errorf("there are %d logins", n)

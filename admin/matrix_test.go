@@ -43,6 +43,9 @@ func exceptions() map[string]string {
 		"DELETE /api/v1/tokens/{name}":         "member",
 
 		"POST /api/v1/explain": "viewer", // changes nothing
+
+		"GET /api/v1/secret":         "admin",
+		"POST /api/v1/secret/rotate": "socket",
 	}
 }
 

@@ -153,7 +153,7 @@ func busy() *failure {
 }
 
 func (a argon) key(password string, salt []byte, length int) []byte {
-	return argon2.IDKey([]byte(password), salt, a.time, a.memory, a.threads, uint32(length)) //nolint:gosec // a length of ours, or of what readHash let through
+	return argon2.IDKey([]byte(password), salt, a.time, a.memory, a.threads, uint32(length))
 }
 
 // write gives the PHC string: $argon2id$v=19$m=19456,t=2,p=1$SALT$HASH

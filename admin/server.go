@@ -25,6 +25,10 @@ type Options struct {
 	Issuer  func() *accounts.Issuer // asked each time: a restored store may bring another
 	Vault   accounts.Vault
 
+	// SecretKey looks at the key that seals, and exchanges it; without it both are
+	// refused.
+	SecretKey SecretKey
+
 	// Status gives what only the running node knows. The counts of rules and
 	// keys, who changed the rules when, and how the store answers are filled in
 	// by the server; so is the rules' revision where Status leaves it 0.
@@ -32,6 +36,9 @@ type Options struct {
 	// Ready says why the node cannot take requests, or nil.
 	Ready    func() error
 	Gatherer prometheus.Gatherer
+	// LastErrors tells, by the ID of a credential, what its upstream last answered
+	// to it in error ("401 2 min ago"); nil: nobody knows.
+	LastErrors func() map[string]string
 
 	// Accounts are the users and their logins; nil: there are none, and the admin
 	// socket is the only way in.
@@ -56,18 +63,20 @@ type Options struct {
 
 // Server answers the admin API.
 type Server struct {
-	store    Store
-	issuer   func() *accounts.Issuer
-	vault    accounts.Vault
-	status   func(ctx context.Context) api.Status
-	ready    func() error
-	gatherer prometheus.Gatherer
-	client   *http.Client
-	reach    rules.Reach
-	log      zerolog.Logger
-	now      func() time.Time // to the millisecond, UTC: as it is stored
-	node     Node
-	tail     *tail
+	store     Store
+	issuer    func() *accounts.Issuer
+	vault     accounts.Vault
+	secretKey SecretKey
+	status    func(ctx context.Context) api.Status
+	ready     func() error
+	gatherer  prometheus.Gatherer
+	failed    func() map[string]string
+	client    *http.Client
+	reach     rules.Reach
+	log       zerolog.Logger
+	now       func() time.Time // to the millisecond, UTC: as it is stored
+	node      Node
+	tail      *tail
 
 	accounts  AccountStore
 	open      bool
@@ -88,8 +97,8 @@ type Server struct {
 // written.
 func New(o Options) (*Server, error) {
 	s := &Server{
-		store: o.Store, issuer: o.Issuer, vault: o.Vault, status: o.Status, ready: o.Ready,
-		gatherer: o.Gatherer, client: testClient(o.Client, o.Reach), reach: o.Reach, log: o.Log, now: clock(o.Now),
+		store: o.Store, issuer: o.Issuer, vault: o.Vault, secretKey: o.SecretKey, status: o.Status, ready: o.Ready,
+		gatherer: o.Gatherer, failed: o.LastErrors, client: testClient(o.Client, o.Reach), reach: o.Reach, log: o.Log, now: clock(o.Now),
 		node: o.Node, tail: newTail(), openRoutes: map[string]bool{},
 	}
 	if err := s.openLogins(&o); err != nil {
@@ -204,6 +213,11 @@ func (s *Server) register(a huma.API) {
 	post(r, operator, "/upstreams/{name}/enable", "Enable an upstream", s.enableUpstream)
 	post(r, operator, "/upstreams/{name}/disable", "Disable an upstream", s.disableUpstream)
 	put(r, operator, "/upstreams/{name}/credential", "Set a credential", s.setCredential)
+	post(r, operator, "/upstreams/{name}/credential/rotate", "Rotate a credential", s.rotateCredential)
+	post(r, operator, "/upstreams/{name}/credentials/{id}/clear", "Take a credential away", s.clearCredential)
+	post(r, operator, "/upstreams/{name}/credentials/{id}/enable", "Enable a credential", s.enableCredential)
+	post(r, operator, "/upstreams/{name}/credentials/{id}/disable", "Disable a credential", s.disableCredential)
+	patch(r, operator, "/upstreams/{name}", "Edit an upstream", s.editUpstream)
 	remove(r, operator, "/upstreams/{name}", "Delete an upstream", s.deleteUpstream)
 
 	get(r, viewer, "/rules", "List rules in their order", s.listRules)
@@ -224,4 +238,7 @@ func (s *Server) register(a huma.API) {
 	get(r, viewer, "/streams", "List what is in flight", s.listStreams)
 	post(r, operator, "/streams/{id}/cut", "Cut what is in flight", s.cutStream)
 	s.registerEvents(r)
+
+	get(r, admin, "/secret", "Show what is sealed, and whether it opens", s.reportSecret)
+	post(r, socket, "/secret/rotate", "Seal everything with another key", s.rotateSecret)
 }

@@ -68,14 +68,12 @@ func (s *Server) createUpstream(ctx context.Context, in *body[api.NewUpstream]) 
 	if len(problems) > 0 {
 		return api.Upstream{}, invalid(problems)
 	}
-	_, _, err := s.change(ctx, by(ctx, "upstream.create"), func(st State) error {
-		switch _, err := st.Upstream(upstream.Name); {
-		case err == nil:
-			return nameTaken("upstream", upstream.Name)
-		case !errors.Is(err, accounts.ErrNotFound):
+	_, _, err := s.change(ctx, by(ctx, "upstream.create"), func(st State) (err error) {
+		if err := upstreamNameFree(st, upstream.Name); err != nil {
 			return err
 		}
-		return st.PutUpstream(upstream)
+		upstream, err = putUpstream(st, upstream)
+		return err
 	})
 	if err != nil {
 		return api.Upstream{}, err
@@ -83,41 +81,86 @@ func (s *Server) createUpstream(ctx context.Context, in *body[api.NewUpstream]) 
 	return s.viewUpstream(ctx, &upstream), nil
 }
 
-func (s *Server) enableUpstream(ctx context.Context, in *named) (api.Upstream, error) {
-	return s.switchUpstream(ctx, "upstream.enable", in.Name, true)
+func upstreamNameFree(st State, name string) error {
+	switch _, err := st.Upstream(name); {
+	case err == nil:
+		return nameTaken("upstream", name)
+	case !errors.Is(err, accounts.ErrNotFound):
+		return err
+	}
+	return nil
 }
 
-func (s *Server) disableUpstream(ctx context.Context, in *named) (api.Upstream, error) {
-	return s.switchUpstream(ctx, "upstream.disable", in.Name, false)
+// putUpstream stores an upstream and gives it as it is then.
+func putUpstream(st State, upstream accounts.Upstream) (accounts.Upstream, error) {
+	err := st.PutUpstream(upstream)
+	if errors.Is(err, accounts.ErrInUse) {
+		return upstream, fail(http.StatusConflict, api.CodeInUse, err.Error(), "look at them: llmgw bindings list")
+	}
+	if err != nil {
+		return upstream, err
+	}
+	return st.Upstream(upstream.ID)
 }
 
-func (s *Server) switchUpstream(ctx context.Context, kind, name string, enabled bool) (api.Upstream, error) {
+// changeUpstream runs edit on an upstream within a change, and shows what became
+// of it.
+func (s *Server) changeUpstream(ctx context.Context, kind, name, ifMatch string, edit func(State, *accounts.Upstream) error) (api.Upstream, error) {
 	var upstream accounts.Upstream
 	_, _, err := s.change(ctx, by(ctx, kind), func(st State) error {
 		var err error
 		if upstream, err = st.Upstream(name); err != nil {
+			return found(err, "upstream", name)
+		}
+		upstream.Credentials = slices.Clone(upstream.Credentials) // a State may share them
+		if err := matches(ifMatch, upstream.Seq, "upstream", upstream.Name); err != nil {
 			return err
 		}
-		if upstream.Enabled == enabled {
-			return errLeave
+		if err := edit(st, &upstream); err != nil {
+			return err
 		}
-		upstream.Enabled = enabled
-		return st.PutUpstream(upstream)
+		upstream, err = putUpstream(st, upstream)
+		return err
 	})
 	if err != nil {
-		return api.Upstream{}, found(err, "upstream", name)
+		return api.Upstream{}, err
 	}
 	return s.viewUpstream(ctx, &upstream), nil
 }
 
-func (s *Server) deleteUpstream(ctx context.Context, in *named) error {
+func (s *Server) enableUpstream(ctx context.Context, in *changed) (api.Upstream, error) {
+	return s.switchUpstream(ctx, "upstream.enable", in, true)
+}
+
+func (s *Server) disableUpstream(ctx context.Context, in *changed) (api.Upstream, error) {
+	return s.switchUpstream(ctx, "upstream.disable", in, false)
+}
+
+func (s *Server) switchUpstream(ctx context.Context, kind string, in *changed, enabled bool) (api.Upstream, error) {
+	return s.changeUpstream(ctx, kind, in.Name, in.IfMatch, func(_ State, u *accounts.Upstream) error {
+		if u.Enabled == enabled {
+			return errLeave
+		}
+		u.Enabled = enabled
+		return nil
+	})
+}
+
+func (s *Server) deleteUpstream(ctx context.Context, in *changed) error {
 	_, _, err := s.change(ctx, by(ctx, "upstream.delete"), func(st State) error {
-		return st.DeleteUpstream(in.Name)
+		upstream, err := st.Upstream(in.Name)
+		if err != nil {
+			return found(err, "upstream", in.Name)
+		}
+		if err := matches(in.IfMatch, upstream.Seq, "upstream", upstream.Name); err != nil {
+			return err
+		}
+		return st.DeleteUpstream(upstream.ID)
 	})
 	if errors.Is(err, accounts.ErrInUse) {
-		return fail(http.StatusConflict, api.CodeInUse, err.Error(), "change or delete them first: llmgw rules list")
+		return fail(http.StatusConflict, api.CodeInUse, err.Error(), "change or delete them first: llmgw rules list, llmgw bindings list")
 	}
-	return found(err, "upstream", in.Name)
+	return err
 }
 
 func (s *Server) viewUpstream(ctx context.Context, u *accounts.Upstream) api.Upstream {
@@ -125,12 +168,22 @@ func (s *Server) viewUpstream(ctx context.Context, u *accounts.Upstream) api.Ups
 		ID: u.ID, Name: u.Name, Provider: string(u.Provider), URL: u.URL, Auth: string(u.Auth),
 		Wires: u.Wires, Models: u.Models, Timeouts: viewTimeouts(u.Timeouts),
 		MaxIdle: u.MaxIdle, IdleTimeout: viewDuration(u.IdleTimeout), Websocket: u.Websocket, Enabled: u.Enabled,
-		Credentials: make([]api.Credential, 0, len(u.Credentials)), CreatedAt: u.CreatedAt,
+		Credentials: make([]api.Credential, 0, len(u.Credentials)), CreatedAt: u.CreatedAt, ETag: etag(u.Seq),
 	}
+	failed := s.lastErrors()
 	for i := range u.Credentials {
-		view.Credentials = append(view.Credentials, s.viewCredential(ctx, u, &u.Credentials[i]))
+		credential := s.viewCredential(ctx, u, &u.Credentials[i])
+		credential.LastError = failed[credential.ID]
+		view.Credentials = append(view.Credentials, credential)
 	}
 	return view
+}
+
+func (s *Server) lastErrors() map[string]string {
+	if s.failed == nil {
+		return nil
+	}
+	return s.failed()
 }
 
 func viewTimeouts(t accounts.Timeouts) *api.Timeouts {

@@ -26,6 +26,10 @@ func badName(field string) api.Problem {
 	return api.Problem{Field: field, Message: "must match " + accounts.NamePattern}
 }
 
+func keyInField(field string) api.Problem {
+	return api.Problem{Field: field, Message: "looks like a key, which has no place here"}
+}
+
 func checkTags(tags map[string]string) []api.Problem {
 	var problems []api.Problem
 	if len(tags) > maxTags {
@@ -39,7 +43,7 @@ func checkTags(tags map[string]string) []api.Problem {
 			problems = append(problems, api.Problem{Field: "tags." + name, Message: "is kept for the gateway's own keys"})
 		case !validTagValue(value):
 			problems = append(problems, api.Problem{Field: "tags." + name,
-				Message: fmt.Sprintf("must be one line of at most %d bytes", maxTagValue)})
+				Message: fmt.Sprintf("must be one line of at most %d bytes, and no key", maxTagValue)})
 		}
 	}
 	sort.Slice(problems, func(i, j int) bool { return problems[i].Field < problems[j].Field })
@@ -47,7 +51,13 @@ func checkTags(tags map[string]string) []api.Problem {
 }
 
 func validTagValue(value string) bool {
-	return len(value) <= maxTagValue && !strings.ContainsFunc(value, unicode.IsControl)
+	return len(value) <= maxTagValue && !strings.ContainsFunc(value, unicode.IsControl) && !isKeyLike(value)
+}
+
+// isKeyLike tells what somebody pasted into the wrong field: shown again, or kept
+// in the audit, it would be out.
+func isKeyLike(text string) bool {
+	return strings.HasPrefix(text, "sk-") || strings.HasPrefix(text, "AIza") || strings.HasPrefix(text, accounts.TokenPrefix)
 }
 
 func checkModels(patterns []string) []api.Problem {
@@ -56,6 +66,10 @@ func checkModels(patterns []string) []api.Problem {
 	}
 	var problems []api.Problem
 	for i, pattern := range patterns {
+		if isKeyLike(pattern) {
+			problems = append(problems, keyInField(fmt.Sprintf("models[%d]", i)))
+			continue
+		}
 		if len(pattern) > maxPattern || rules.CheckModels([]string{pattern}) != nil {
 			problems = append(problems, api.Problem{Field: fmt.Sprintf("models[%d]", i),
 				Message: "is not a pattern: * is any run of characters, ! in front excludes, and nothing else is special"})

@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"time"
@@ -150,7 +151,7 @@ func (x *exchange) attempt(to *rules.Candidate) (*answer, *failure) {
 		// Passed on, it would make the caller change a key that is right.
 		a.close()
 		x.try.fail(x.target)
-		return nil, credentialRefused(x.target.name)
+		return nil, credentialRefused(x.target.name).because(fmt.Errorf("the provider refused credential %q (401)", x.credential.name))
 	}
 	return a, nil
 }

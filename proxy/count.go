@@ -33,15 +33,18 @@ func (x *exchange) count() {
 
 // series finds the handles of the exchange's rule and upstream.
 func (x *exchange) series() *series {
-	if x.decision.Rule == nil {
-		return x.p.metrics.unruled
-	}
-	row := x.snap.rules[x.decision.Rule.Index]
 	column := 0
 	if x.target != nil {
 		column = x.target.index + 1
 	}
-	return row.series(x.p.metrics, column, x.decision.Rule.Name, x.upstreamName())
+	switch {
+	case x.decision.Rule != nil:
+		row := x.snap.rules[x.decision.Rule.Index]
+		return row.series(x.p.metrics, column, x.decision.Rule.Name, x.upstreamName())
+	case column > 0: // where the caller is bound to
+		return x.snap.unruled.series(x.p.metrics, column, "", x.upstreamName())
+	}
+	return x.p.metrics.unruled
 }
 
 func (x *exchange) countUpstream(s *series) {

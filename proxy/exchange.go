@@ -147,8 +147,8 @@ func (x *exchange) finish() {
 	x.p.flights.remove(x)
 	x.record.duration = time.Since(x.started)
 	x.count()
-	x.log()
 	x.tellEnded()
+	x.log()
 	x.trace.end(x)
 	x.bodies.end(x)
 
@@ -161,8 +161,12 @@ func (x *exchange) finish() {
 // cut ends the exchange for a reason of the gateway's.
 func (x *exchange) cut(reason endReason) { x.cutBy(&endCause{reason: reason}) }
 
-// cutFor ends the exchange with what its caller is to hear.
-func (x *exchange) cutFor(f *failure) { x.cutBy(&endCause{reason: f.reason(), said: f}) }
+// cutFor ends the exchange with what its caller is to hear, within farewellTime
+// also where the caller takes nothing.
+func (x *exchange) cutFor(f *failure) {
+	x.cutBy(&endCause{reason: f.reason(), said: f})
+	x.p.flights.hurry(x)
+}
 
 func (x *exchange) cutBy(cause *endCause) {
 	x.cancel(cause)

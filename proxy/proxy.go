@@ -9,7 +9,8 @@
 //     upload.go, where nothing in it is looked for, lets it pass as it comes
 //  5. decide.go        rules.Decide, and what the caller hears when nothing takes the request
 //  6. attempt.go       one try at an upstream; outbound.go makes its request, transport.go carries it:
-//     wire.go          over HTTP/1.1, http2.go over HTTP/2
+//     wire.go          over HTTP/1.1, http2.go over HTTP/2; credential.go chooses what
+//     it goes out with, refused.go chooses again where the provider refused that
 //  7. stream.go        the answer copied and flushed; observe*.go looks on at the bytes;
 //     websocket.go     or, after a 101, tunnel.go: both directions, until farewell.go
 //  8. accesslog.go     one line, and metrics.go, when it has ended, for exactly one reason;
@@ -20,7 +21,8 @@
 // caller's wire format and errorline.go tells why in the log; watch.go bounds
 // every phase, pace.go how slow a client may be, visitors.go how many connections
 // nobody answers for; interim.go passes 1xx answers; flights.go knows what is
-// under way, snapshot.go and reload.go hold the configuration, server.go the
+// under way, seen.go and watchers.go show it to others, lostkey.go cuts what a key
+// leaves behind; snapshot.go and reload.go hold the configuration, server.go the
 // listener and its end.
 //
 // A failure at any step is a value that goes up to ServeHTTP, the only place

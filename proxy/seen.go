@@ -61,6 +61,21 @@ func (p *Proxy) UsedKeys() map[string]time.Time {
 	return all
 }
 
+// hurry bounds how long a client may take what is being written to it, while the
+// exchange is under way: after that its connection is another's. An exchange of
+// HTTP/2 has its own bound; see endStalled.
+func (f *flights) hurry(x *exchange) {
+	if x.h2 || x.conn == nil {
+		return
+	}
+	s := &f.shards[x.shard]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, flying := s.flying[x]; flying {
+		_ = x.conn.SetWriteDeadline(time.Now().Add(farewellTime)) // which fails where the client has gone
+	}
+}
+
 // ofKey are the exchanges under way with one secret of a key.
 type ofKey struct {
 	keyID     string

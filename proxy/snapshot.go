@@ -15,6 +15,7 @@ type snapshot struct {
 	upstreams []*target // by Candidate.Index
 	anonymous *target   // for rules that name a URL
 	rules     []*ruleSeries
+	unruled   *ruleSeries         // of requests that no rule took, and a binding did
 	models    map[string]struct{} // names that may be a metric label: those that an operator wrote, whatever upstreams list
 	lists     []*target           // the upstreams that are asked for their models
 	offers    *offers
@@ -50,6 +51,10 @@ type traffic struct {
 // upstream, so the handles are looked up when they are first needed.
 type ruleSeries struct {
 	byUpstream []atomic.Pointer[series]
+}
+
+func newRuleSeries(upstreams int) *ruleSeries {
+	return &ruleSeries{byUpstream: make([]atomic.Pointer[series], upstreams+1)}
 }
 
 func (r *ruleSeries) series(m *metrics, column int, rule, upstream string) *series {
@@ -98,8 +103,9 @@ func (p *Proxy) snapshotOf(ctx context.Context, set *rules.Set) *snapshot {
 		carrier:  p.reloads.transportFor(p, &accounts.Upstream{}),
 		traffic:  p.reloads.trafficFor(""),
 	}
+	s.unruled = newRuleSeries(len(s.upstreams))
 	for range set.Rules() {
-		s.rules = append(s.rules, &ruleSeries{byUpstream: make([]atomic.Pointer[series], len(s.upstreams)+1)})
+		s.rules = append(s.rules, newRuleSeries(len(s.upstreams)))
 	}
 	return s
 }

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"net/url"
@@ -26,6 +27,14 @@ type Options struct {
 	// may refresh a login; an empty one is not sent. nil: none, as on the socket.
 	Bearer func(ctx context.Context) (accounts.Secret, error)
 
+	// Renew gives another token in place of one that was refused with 401, or an
+	// empty one where there is none; the call is then made once more, since what
+	// is refused has done nothing. nil: the refusal stands.
+	Renew func(ctx context.Context, refused accounts.Secret) (accounts.Secret, error)
+
+	// TLS says whom to trust at an https BaseURL; nil: whom the system trusts.
+	TLS *tls.Config
+
 	// Trace is told of every call when it has ended; status is 0 where there
 	// was no answer. It may be nil, and sees neither bodies nor headers.
 	Trace func(method, path string, status int, took time.Duration)
@@ -40,12 +49,13 @@ type Client struct {
 	timeout time.Duration
 	ifMatch string // what is sent as If-Match, without its quotes
 	bearer  func(ctx context.Context) (accounts.Secret, error)
+	renew   func(ctx context.Context, refused accounts.Secret) (accounts.Secret, error)
 	trace   func(method, path string, status int, took time.Duration)
 }
 
 // NewClient makes a Client. It connects only when it is used.
 func NewClient(o Options) *Client {
-	c := &Client{base: trimSlash(o.BaseURL), where: o.BaseURL, timeout: o.Timeout, bearer: o.Bearer, trace: o.Trace}
+	c := &Client{base: trimSlash(o.BaseURL), where: o.BaseURL, timeout: o.Timeout, bearer: o.Bearer, renew: o.Renew, trace: o.Trace}
 	if c.timeout <= 0 {
 		c.timeout = DefaultTimeout
 	}
@@ -55,7 +65,7 @@ func NewClient(o Options) *Client {
 	if c.trace == nil {
 		c.trace = func(string, string, int, time.Duration) {}
 	}
-	transport := &http.Transport{MaxIdleConns: 2, IdleConnTimeout: time.Minute}
+	transport := &http.Transport{MaxIdleConns: 2, IdleConnTimeout: time.Minute, TLSClientConfig: o.TLS}
 	if o.Socket != "" {
 		c.base, c.where = "http://llmgw", o.Socket
 		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {

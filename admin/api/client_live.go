@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/llmgw/llmgw/accounts"
 )
 
 // The bounds of a stream of events.
@@ -37,32 +39,67 @@ func (c *Client) CutStream(ctx context.Context, requestID string) (Flight, error
 // went away, and then Event.ID of the last exchange says where to go on. Client's
 // timeout bounds the time until the stream begins.
 func (c *Client) Events(ctx context.Context, q EventQuery, f func(Event) error) error {
-	path := "/events?" + q.values().Encode()
-	request, err := c.request(ctx, http.MethodGet, path, nil)
-	if err != nil {
-		return c.unusable(err)
-	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	silence := time.AfterFunc(c.timeout, func() { cancel(context.DeadlineExceeded) })
 	defer silence.Stop()
-	request = request.WithContext(ctx)
-	request.Header.Set("Accept", "text/event-stream")
-	if q.After != "" {
-		request.Header.Set("Last-Event-ID", q.After)
-	}
-	begun := time.Now()
-	response, err := c.http.Do(request)
+	response, err := c.openEvents(ctx, q)
 	if err != nil {
-		c.trace(http.MethodGet, request.URL.RequestURI(), 0, time.Since(begun))
-		return c.unreachable(causeOf(ctx, err))
+		return err
 	}
 	defer func() { _ = response.Body.Close() }()
-	c.trace(http.MethodGet, request.URL.RequestURI(), response.StatusCode, time.Since(begun))
 	if response.StatusCode != http.StatusOK || response.Header.Get("Content-Type") != "text/event-stream" {
 		return c.noEvents(response)
 	}
 	return c.readEvents(ctx, response.Body, func() { silence.Reset(eventsQuiet) }, f)
+}
+
+// openEvents asks for the stream; once more with a renewed token, where there is
+// one for that which was refused.
+func (c *Client) openEvents(ctx context.Context, q EventQuery) (*http.Response, error) {
+	token, refusal := c.token(ctx, c.bearer)
+	if refusal != nil {
+		return nil, refusal
+	}
+	response, err := c.askEvents(ctx, token, q)
+	if err != nil || response.StatusCode != http.StatusUnauthorized || c.renew == nil || token.IsZero() {
+		return response, err
+	}
+	next, refusal := c.token(ctx, func(ctx context.Context) (accounts.Secret, error) { return c.renew(ctx, token) })
+	if refusal == nil && next.IsZero() {
+		return response, nil
+	}
+	_ = response.Body.Close()
+	if refusal != nil {
+		return nil, refusal
+	}
+	return c.askEvents(ctx, next, q)
+}
+
+// askEvents asks for the stream in the name of a token.
+func (c *Client) askEvents(ctx context.Context, token accounts.Secret, q EventQuery) (*http.Response, error) {
+	request, err := c.request(ctx, http.MethodGet, "/events?"+q.values().Encode(), nil)
+	if err != nil {
+		return nil, c.unusable(err)
+	}
+	request.Header.Set("Accept", "text/event-stream")
+	if q.After != "" {
+		request.Header.Set("Last-Event-ID", q.After)
+	}
+	if !token.IsZero() {
+		request.Header.Set("Authorization", "Bearer "+token.Reveal())
+	}
+	begun := time.Now()
+	response, err := c.http.Do(request)
+	status := 0
+	if err == nil {
+		status = response.StatusCode
+	}
+	c.trace(http.MethodGet, request.URL.RequestURI(), status, time.Since(begun))
+	if err != nil {
+		return nil, c.unreachable(causeOf(ctx, err))
+	}
+	return response, nil
 }
 
 // noEvents reads an answer that is no stream of events.

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/llmgw/llmgw/accounts"
 	"github.com/llmgw/llmgw/admin/api"
 )
 
@@ -98,6 +100,33 @@ func TestAnAnswerThatIsNoStreamOfEvents(t *testing.T) {
 	var refusal *api.Error
 	if !errors.As(err, &refusal) || refusal.Code != api.CodeInternal {
 		t.Errorf("ended with %v", err)
+	}
+}
+
+func TestEventsAreAskedForOnceMoreWithARenewedToken(t *testing.T) {
+	var sent []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sent = append(sent, r.Header.Get("Authorization"))
+		if len(sent) == 1 {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		w.Header().Set("Content-Type", "text/event-stream")
+		fmt.Fprint(w, "event: hello\ndata: {}\n\n")
+	}))
+	t.Cleanup(server.Close)
+	c := api.NewClient(api.Options{
+		BaseURL: server.URL,
+		Bearer:  func(context.Context) (accounts.Secret, error) { return accounts.NewSecret("old"), nil },
+		Renew: func(_ context.Context, refused accounts.Secret) (accounts.Secret, error) {
+			return accounts.NewSecret(refused.Reveal() + "-renewed"), nil
+		},
+	})
+	t.Cleanup(c.Close)
+	n := 0
+	err := c.Events(t.Context(), api.EventQuery{}, func(api.Event) error { n++; return nil })
+	if diff := cmp.Diff([]string{"Bearer old", "Bearer old-renewed"}, sent); diff != "" || n != 1 {
+		t.Errorf("%d events, %v:\n%s", n, err, diff)
 	}
 }
 

@@ -69,6 +69,18 @@ func TestEveryCallHasItsMethodPathAndBody(t *testing.T) {
 		{"GET /api/v1/status ", func() error { return only(client.Status(ctx)) }},
 		{"GET /api/v1/keys?limit=1000 ", func() error { return only(client.Keys(ctx)) }},
 		{"GET /api/v1/keys?limit=1000&one_use=true ", func() error { return only(client.AllKeys(ctx)) }},
+		{`POST /api/v1/login {"user":"dana","password":"p"}`, func() error { return only(client.Login(ctx, api.Login{User: "dana", Password: "p"})) }},
+		{`POST /api/v1/refresh {"refresh_token":"r"}`, func() error { return only(client.Refresh(ctx, "r")) }},
+		{`POST /api/v1/logout {"refresh_token":"r"}`, func() error { return client.Logout(ctx, "r") }},
+		{"GET /api/v1/me ", func() error { return only(client.Me(ctx)) }},
+		{`PUT /api/v1/users/dana/password {"password":"n","current":"o"}`, func() error {
+			return client.SetPassword(ctx, "dana", api.SetPassword{Password: "n", Current: "o"})
+		}},
+		{`POST /api/v1/admin-link {"user":"dana"}`, func() error { return only(client.AdminLink(ctx, api.NewAdminLink{User: "dana"})) }},
+		{"GET /api/v1/tokens ", func() error { return only(client.Tokens(ctx, "")) }},
+		{"GET /api/v1/tokens?logins=true&user=dana ", func() error { return only(client.Logins(ctx, "dana")) }},
+		{`POST /api/v1/tokens {"name":"ci","role":"viewer"}`, func() error { return only(client.CreateToken(ctx, api.NewToken{Name: "ci", Role: "viewer"})) }},
+		{"DELETE /api/v1/tokens/ci ", func() error { return client.DeleteToken(ctx, "ci") }},
 		{"GET /api/v1/keys/ci-bot ", func() error { return only(client.Key(ctx, "ci-bot")) }},
 		{"GET /api/v1/keys/a%2Fb%3F ", func() error { return only(client.Key(ctx, "a/b?")) }},
 		{"GET /api/v1/keys/%2E%2E ", func() error { return only(client.Key(ctx, "..")) }},

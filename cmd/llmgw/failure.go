@@ -35,7 +35,7 @@ const exitCodesHelp = `What the exit code of llmgw says:
             rollback without --yes where nobody can be asked
   3         invalid input: configuration or rules file has errors, each shown
             with file:line:column
-  4         not allowed
+  4         not logged in, or not allowed
   5         no such object
   6         conflict: changed by someone else since you read it, the name
             exists, apply would delete rules, or what a rollback needs is gone

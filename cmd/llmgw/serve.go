@@ -48,6 +48,8 @@ type node struct {
 
 	data     string // the data directory
 	secret   *accounts.SecretKey
+	keys     *accounts.Keyring // secret, and the one that it is exchanged for
+	rotation rotation
 	log      zerolog.Logger
 	store    *store.Store
 	vault    accounts.Vault
@@ -87,7 +89,7 @@ func (a *app) serve(ctx context.Context) (err error) {
 
 	// The proxy listener is last: once it accepts, everything else answers.
 	for _, step := range []func(context.Context) error{
-		n.readCertificate, n.checkAdmin, n.openLog, n.openTracing, n.openBodyLog, n.openData, n.openSecretKey, n.openStore, n.firstConfig,
+		n.readCertificate, n.checkAdmin, n.openLog, n.openTracing, n.openBodyLog, n.openData, n.openSecretKey, n.openKeyring, n.openStore, n.resumeRotation, n.firstConfig,
 		n.startMock, n.openProxy,
 		n.startSocket, n.startAdmin, n.startMetrics, n.startTail, n.startProxy, n.announce,
 	} {
@@ -180,13 +182,13 @@ func (n *node) openLog(context.Context) error {
 }
 
 func (n *node) openStore(ctx context.Context) error {
-	opened, err := store.Open(ctx, store.Options{Path: n.storePath(), Secret: n.secret, Log: n.log, Version: version})
+	opened, err := store.Open(ctx, store.Options{Path: n.storePath(), Secret: n.keys, Log: n.log, Version: version})
 	if err != nil {
 		return n.explainStore(err)
 	}
 	n.store = opened
 	n.onClose(opened.Close)
-	n.vault = accounts.Vault{Key: n.secret, References: references()}
+	n.vault = accounts.Vault{Key: n.keys, References: references()}
 	return n.register(opened.Collector())
 }
 

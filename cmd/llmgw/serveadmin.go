@@ -59,7 +59,7 @@ func (n *node) startSocket(ctx context.Context) error {
 	}
 	server, err := admin.New(admin.Options{
 		Accounts: accountsOf(n.store), Open: n.adminOpen(), Peer: peer,
-		Version: version, Store: adminStore{n.store}, Issuer: n.store.Issuer, Vault: n.vault,
+		Version: version, Store: adminStore{n.store}, Issuer: n.store.Issuer, Vault: n.vault, SecretKey: n.secretKey(),
 		Status: n.status, Ready: n.proxy.Ready, Gatherer: n.registry, Node: liveNode{n.proxy, n.store}, Client: n.testClient(), Reach: n.reach(), Log: n.log,
 	})
 	if err != nil {
@@ -75,6 +75,10 @@ func (n *node) startSocket(ctx context.Context) error {
 	return nil
 }
 
+// maxAdminHead bounds what anybody at all may send before they are asked who
+// they are.
+const maxAdminHead = 64 << 10
+
 func (n *node) adminServer(h http.Handler) *http.Server {
 	return &http.Server{
 		ErrorLog:          log.New(serverLog{n.log}, "", 0),
@@ -83,6 +87,7 @@ func (n *node) adminServer(h http.Handler) *http.Server {
 		ReadTimeout:       time.Minute,
 		WriteTimeout:      2 * time.Minute, // an upstream test takes its time
 		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    maxAdminHead,
 	}
 }
 

@@ -184,7 +184,7 @@ func TestItIsShoutedEveryHour(t *testing.T) {
 			defer close(done)
 			warnOpen(ctx, zerolog.New(&log), "http://127.0.0.1:4101")
 		}()
-		time.Sleep(3*time.Hour + time.Minute)
+		<-time.After(3*time.Hour + time.Minute)
 		cancel()
 		<-done
 		if n := strings.Count(log.String(), "WITHOUT LOGINS"); n != 4 {
