@@ -209,10 +209,12 @@ func (n *node) openProxy(ctx context.Context) error {
 	n.proxy = p
 	n.onClose(func() error { p.Close(); return nil })
 	n.store.OnConfig(p.Reload)
+	n.store.OnChange(p.Changed)
 	if err := n.store.Advance(ctx); err != nil {
 		return failed(err, "loading the configuration: %v", err)
 	}
 	n.parts.Go(func() error { return n.store.Follow(n.ctx) })
+	n.beginNotingUses()
 	return n.register(p.Collector())
 }
 
