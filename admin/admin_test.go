@@ -40,11 +40,13 @@ type gateway struct {
 	env    map[string]string // what env: references lead to
 	ready  error
 	reach  rules.Reach
+	node   *node
 	failed func() map[string]string // see admin.Options.LastErrors
 	people *people
 	open   bool                           // see admin.Options.Open
 	peer   func(*http.Request) netip.Addr // see admin.Options.Peer
 
+	registry  *prometheus.Registry
 	secretKey *accounts.SecretKey
 }
 
@@ -207,7 +209,7 @@ func open(t testing.TB) *gateway {
 	folk := newPeople()
 	g := &gateway{
 		people: folk, store: &onStore{Store: opened, people: folk, owners: &sync.Map{}}, socket: filepath.Join(dir, "admin.sock"), log: &lockedBuffer{},
-		clock: &clock{now: time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)}, env: map[string]string{},
+		clock: &clock{now: time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)}, env: map[string]string{}, node: &node{},
 	}
 	g.secretKey = secretKey
 	g.restart(t, nil)
@@ -243,6 +245,7 @@ func (g *gateway) restart(t testing.TB, client *http.Client) {
 func (g *gateway) serve(t testing.TB, client *http.Client) {
 	t.Helper()
 	registry := prometheus.NewRegistry()
+	g.registry = registry
 	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "llmgw_config_revision", Help: "h"}, func() float64 { return 7 }))
 	var err error
 	g.server, err = admin.New(admin.Options{
@@ -260,11 +263,12 @@ func (g *gateway) serve(t testing.TB, client *http.Client) {
 			return api.Status{Version: "0.1.0-test", Node: "a1", InFlight: 3, Admin: "http://127.0.0.1:4101"}
 		},
 		Ready:    func() error { return g.ready },
-		Gatherer: registry, LastErrors: g.failed, Client: client, Reach: g.reach, Log: zerolog.New(g.log), Now: g.clock.Now,
+		Gatherer: registry, Node: g.node, LastErrors: g.failed, Client: client, Reach: g.reach, Log: zerolog.New(g.log), Now: g.clock.Now,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	registry.MustRegister(g.server.Collector())
 	listener, err := net.Listen("unix", g.socket)
 	if err != nil {
 		t.Fatal(err)

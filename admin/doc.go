@@ -21,7 +21,10 @@
 //     which compiles, plans and stores.
 //  4. explain makes a question of what was asked and gives it to the rules, as
 //     the proxy does with a request. Nothing is sent.
-//  5. A refusal is a value up to the one mapping in failure.go, which answers
+//  5. tail is told of every exchange and change, remembers the last exchanges, and
+//     fills the queues of those who listen; events writes each of them a stream
+//     of server-sent events. Nobody who tells waits for one who listens.
+//  6. A refusal is a value up to the one mapping in failure.go, which answers
 //     with problem+json (RFC 9457).
 //
 // Logins are in login.go (passwords, slowed by throttle.go), link.go (the first
@@ -32,5 +35,5 @@
 // the OpenAPI document, which need no login at the admin listener either.
 //
 // The package does not store, does not carry requests, and does not know the
-// live state of the gateway: Store, Vault and Status are given to it.
+// live state of the gateway: Store, Vault, Status and Node are given to it.
 package admin

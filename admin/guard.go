@@ -2,7 +2,6 @@ package admin
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -34,7 +33,7 @@ func (s *Server) guard(enter entrance, next http.Handler) http.Handler {
 		defer s.caught(out, r)
 		w.Header().Set("Cache-Control", "no-store") // answers hold keys, and are true for a moment
 
-		ctx, cancel := context.WithTimeout(r.Context(), callLimit)
+		ctx, cancel := callContext(r)
 		defer cancel()
 		bounded := r.WithContext(ctx)
 		who, err := enter(bounded)

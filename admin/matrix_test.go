@@ -119,6 +119,9 @@ func TestEveryRoleOnEveryOperation(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for _, op := range operations(t, g) {
 				path := strings.NewReplacer("{name}", "nobodys", "{id}", "ab", "{revision}", "1").Replace(op.path)
+				if op.path == "/api/v1/events" {
+					path += "?status=none" // which is refused: a stream has no end
+				}
 				status, text := g.called(t, c.base, c.token, op.method, path)
 				refusal := api.Error{}
 				_ = json.Unmarshal([]byte(text), &refusal) // what is no refusal has no detail

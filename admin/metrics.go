@@ -21,4 +21,21 @@ func newLoginCounter() *prometheus.CounterVec {
 }
 
 // Collector gives the server's metrics.
-func (s *Server) Collector() prometheus.Collector { return s.logins }
+func (s *Server) Collector() prometheus.Collector { return collectors{s.logins, s.tail} }
+
+// collectors are several as one.
+type collectors []prometheus.Collector
+
+// Describe and Collect are for Prometheus.
+func (c collectors) Describe(to chan<- *prometheus.Desc) {
+	for _, one := range c {
+		one.Describe(to)
+	}
+}
+
+// Collect is the other half of Describe.
+func (c collectors) Collect(to chan<- prometheus.Metric) {
+	for _, one := range c {
+		one.Collect(to)
+	}
+}

@@ -49,6 +49,10 @@ type Options struct {
 	// are believed; nil: the one that the connection comes from.
 	Peer func(*http.Request) netip.Addr
 
+	// Node is the gateway that runs here. See Started, Ended and Changed for what
+	// it is to tell the server.
+	Node Node
+
 	// Client sends the requests of upstream tests. Redirects are never followed
 	// and every test is bounded, whatever it says. nil: one that uses no proxy.
 	Client *http.Client
@@ -71,6 +75,8 @@ type Server struct {
 	reach     rules.Reach
 	log       zerolog.Logger
 	now       func() time.Time // to the millisecond, UTC: as it is stored
+	node      Node
+	tail      *tail
 
 	accounts  AccountStore
 	open      bool
@@ -93,7 +99,7 @@ func New(o Options) (*Server, error) {
 	s := &Server{
 		store: o.Store, issuer: o.Issuer, vault: o.Vault, secretKey: o.SecretKey, status: o.Status, ready: o.Ready,
 		gatherer: o.Gatherer, failed: o.LastErrors, client: testClient(o.Client, o.Reach), reach: o.Reach, log: o.Log, now: clock(o.Now),
-		openRoutes: map[string]bool{},
+		node: o.Node, tail: newTail(), openRoutes: map[string]bool{},
 	}
 	if err := s.openLogins(&o); err != nil {
 		return nil, err
@@ -228,6 +234,10 @@ func (s *Server) register(a huma.API) {
 	get(r, viewer, "/history", "List revisions of the rules", s.listHistory)
 	get(r, viewer, "/history/{revision}", "Show a revision of the rules", s.showRevision)
 	post(r, operator, "/rollback", "Go back to a revision of the rules", s.rollback)
+
+	get(r, viewer, "/streams", "List what is in flight", s.listStreams)
+	post(r, operator, "/streams/{id}/cut", "Cut what is in flight", s.cutStream)
+	s.registerEvents(r)
 
 	get(r, admin, "/secret", "Show what is sealed, and whether it opens", s.reportSecret)
 	post(r, socket, "/secret/rotate", "Seal everything with another key", s.rotateSecret)

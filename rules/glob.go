@@ -61,6 +61,10 @@ func globTakes(pattern, text string) bool {
 	}
 }
 
+// Glob says whether a pattern takes a text, as the patterns of rules do but for
+// those of paths: * is any run of bytes, and upper case is not lower case.
+func Glob(pattern, text string) bool { return globTakes(pattern, text) }
+
 // literal is what a pattern begins with, and whether that is all of it.
 func literal(pattern string) (prefix string, whole bool) {
 	before, _, star := strings.Cut(pattern, "*")

@@ -55,13 +55,15 @@ type Exchange struct {
 }
 
 // Event is one server-sent event of /api/v1/events: exactly one field is set,
-// and the event's name is that field's.
+// the event's name is that field's, and its data the field's value.
 type Event struct {
+	ID string `json:"-"` // of a hello and of exchanges: a place in what the node remembers; see EventQuery.After
+
 	Hello    *Hello    `json:"hello,omitempty"`    // the first, and again after a gap
 	Change   *Changed  `json:"change,omitempty"`   // something was changed: load it again
 	Exchange *Exchange `json:"exchange,omitempty"` // an exchange has ended
 	Started  *Flight   `json:"started,omitempty"`  // an exchange has been sent to an upstream
-	Tally    *Tally    `json:"tally,omitempty"`    // once a second
+	Tally    *Tally    `json:"tally,omitempty"`    // once a second, where it has changed
 }
 
 // Hello begins a stream of events.
@@ -81,7 +83,8 @@ type Changed struct {
 	Time     time.Time `json:"time"`
 }
 
-// Tally counts what was and was not shown on this connection since it began.
+// Tally counts the exchanges, and their starts, that were and were not shown on
+// this connection since it began.
 type Tally struct {
 	Shown    int64 `json:"shown"`
 	Filtered int64 `json:"filtered"`
@@ -100,4 +103,5 @@ type EventQuery struct {
 	Status   []string // "429", "4xx"
 	Slower   time.Duration
 	Since    time.Duration // exchanges of the past, as far as they are remembered
+	After    string        // an Event.ID: exchanges that have ended since that one, in place of Since
 }

@@ -96,6 +96,17 @@ func failed(cause error, format string, args ...any) *failure {
 // found, a test failed.
 func answered() *failure { return &failure{exit: exitFailed, code: "failed", shown: true} }
 
+// stopped ends a command that was interrupted and had something to say to that.
+func stopped(by interruption) *failure {
+	return &failure{exit: by.exit(), code: "interrupted", message: by.Error(), shown: true}
+}
+
+// isStopped says whether err is of stopped.
+func isStopped(err error) bool {
+	var f *failure
+	return errors.As(err, &f) && f.shown && f.code == "interrupted"
+}
+
 func (f *failure) withHint(format string, args ...any) *failure {
 	f.hint = fmt.Sprintf(format, args...)
 	return f

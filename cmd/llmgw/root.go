@@ -47,7 +47,7 @@ func newRoot(a *app) *cobra.Command {
 	)
 	addGlobalFlags(root.PersistentFlags())
 	grouped(root, groupRun, newServe(a), newMock(a), newRun(a), newEnv(a), newChat(a))
-	grouped(root, groupObserve, newStatus(a), newHealth(a), newDoctor(a))
+	grouped(root, groupObserve, newStatus(a), newTail(a), newHealth(a), newDoctor(a))
 	grouped(root, groupManage, newRules(a), newUpstreams(a), newKeys(a), newUsers(a), newBindings(a), newAudit(a))
 	grouped(root, groupAccess, newLogin(a), newLogout(a), newWhoami(a), newContext(a), newTokens(a), newAdmin(a))
 	grouped(root, groupOperate, newConfig(a), newSecret(a), newVersion(a))
@@ -107,7 +107,7 @@ func (a *app) does(act action) func(*cobra.Command, []string) error {
 		ctx, stop := a.untilSignal(c.Context())
 		defer stop()
 		err := act(ctx, args)
-		if i, ok := interrupted(ctx); ok && err != nil {
+		if i, ok := interrupted(ctx); ok && err != nil && !isStopped(err) {
 			return i
 		}
 		return err
