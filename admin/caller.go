@@ -77,3 +77,14 @@ func (c caller) sees(userID string) bool { return c.Role.Covers(accounts.RoleVie
 func (c caller) handles(userID string) bool {
 	return c.Role.Covers(accounts.RoleOperator) || c.owns(userID)
 }
+
+// mayReference refuses references to the gateway's variables and files to whoever
+// is no admin: with an upstream of their own they could have sent there whatever
+// the gateway's user can read.
+func mayReference(ctx context.Context) error {
+	if callerOf(ctx).Role.Covers(accounts.RoleAdmin) {
+		return nil
+	}
+	return denied("a credential by reference, and the address of an upstream that has one, need the role admin",
+		"give the secret itself: llmgw upstreams credential set NAME --credential -")
+}

@@ -34,6 +34,11 @@ func (s *Server) putCredential(ctx context.Context, kind string, in *changedBody
 	if len(problems) > 0 {
 		return api.Upstream{}, invalid(problems)
 	}
+	if in.Body.Reference != "" {
+		if err := mayReference(ctx); err != nil {
+			return api.Upstream{}, err
+		}
+	}
 	return s.changeUpstream(ctx, kind, in.Name, in.IfMatch, func(_ State, u *accounts.Upstream) error {
 		if mustBe && credentialAt(u.Credentials, in.Body.Name) < 0 {
 			return noSuchCredential(u.Name, in.Body.Name)

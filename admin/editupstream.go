@@ -25,6 +25,11 @@ func (s *Server) editUpstream(ctx context.Context, in *changedBody[api.EditUpstr
 			}
 		}
 		if u.SealContext() != context {
+			if slices.ContainsFunc(u.Credentials, func(c accounts.Credential) bool { return c.Reference != "" }) {
+				if err := mayReference(ctx); err != nil {
+					return err
+				}
+			}
 			u.Credentials = slices.DeleteFunc(u.Credentials, func(c accounts.Credential) bool { return c.Reference == "" })
 		}
 		return s.rulesStand(st, u)

@@ -68,6 +68,11 @@ func (s *Server) createUpstream(ctx context.Context, in *body[api.NewUpstream]) 
 	if len(problems) > 0 {
 		return api.Upstream{}, invalid(problems)
 	}
+	if c := in.Body.Credential; c != nil && c.Reference != "" {
+		if err := mayReference(ctx); err != nil {
+			return api.Upstream{}, err
+		}
+	}
 	_, _, err := s.change(ctx, by(ctx, "upstream.create"), func(st State) (err error) {
 		if err := upstreamNameFree(st, upstream.Name); err != nil {
 			return err

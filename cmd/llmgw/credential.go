@@ -125,6 +125,9 @@ func newCredential(a *app) *cobra.Command {
 		newCredentialSwitch(a, "enable", "put a credential to use again", (*api.Client).EnableCredential),
 		newCredentialSwitch(a, "disable", "keep a credential and send no request with it", (*api.Client).DisableCredential),
 	)
+	for _, sub := range c.Commands() {
+		sub.ValidArgsFunction = first(upstreamNoun().complete(a))
+	}
 	return c
 }
 
