@@ -125,9 +125,6 @@ func newCredential(a *app) *cobra.Command {
 		newCredentialSwitch(a, "enable", "put a credential to use again", (*api.Client).EnableCredential),
 		newCredentialSwitch(a, "disable", "keep a credential and send no request with it", (*api.Client).DisableCredential),
 	)
-	for _, sub := range c.Commands() {
-		sub.ValidArgsFunction = first(upstreamNoun().complete(a))
-	}
 	return c
 }
 
@@ -141,7 +138,7 @@ func newCredentialSet(a *app) *cobra.Command {
 		Use:   "set UPSTREAM",
 		Short: "give an upstream a credential, in place of the one it has",
 		Long:  "Gives an upstream a credential. Without a flag it is read from stdin, or from a\nhidden prompt on a terminal.",
-		Args:  oneUpstreamNoSecret,
+		Args:  oneUpstreamNoSecret, ValidArgsFunction: first(upstreamNoun().complete(a)),
 		RunE: a.calls(func(ctx context.Context, t talk, args []string) error {
 			if from == (credentialFlags{}) {
 				from.value = "-"

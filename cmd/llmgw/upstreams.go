@@ -140,6 +140,7 @@ func yesNo(yes bool) string {
 func newUpstreamsTest(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "test NAME", Short: "ask an upstream for its models, from the gateway", Args: takes("NAME"),
+		ValidArgsFunction: first(upstreamNoun().complete(a)),
 		RunE: a.calls(func(ctx context.Context, t talk, args []string) error {
 			result, err := t.TestUpstream(ctx, args[0])
 			if err != nil {
