@@ -24,3 +24,13 @@ type Change struct {
 	Why      string
 	At       time.Time
 }
+
+// Audit is one object that a change made, altered or took away, as it was and
+// as it became.
+type Audit struct {
+	Change
+	Subject string // "key:key_01…", "set:default"
+	Name    string // the object's name at the time
+	Before  []byte // JSON object; nil: it was not there. A secret stands in it as a fingerprint
+	After   []byte // the same; nil: it is there no more
+}

@@ -78,7 +78,7 @@ func (r References) Read(ctx context.Context, reference string) (Secret, error) 
 
 // Vault reads credentials: it opens what is sealed and follows references.
 type Vault struct {
-	Key        *SecretKey
+	Key        Sealer
 	References References
 }
 
@@ -87,6 +87,11 @@ func (v Vault) Read(ctx context.Context, u *Upstream, c *Credential) (Secret, er
 	if c.Reference != "" {
 		return v.References.Read(ctx, c.Reference)
 	}
+	return v.Unseal(u, c)
+}
+
+// Unseal gives what c holds sealed, whether a reference goes before it or not.
+func (v Vault) Unseal(u *Upstream, c *Credential) (Secret, error) {
 	text, err := v.Key.Open(u.SealContext(), c.Sealed)
 	if errors.Is(err, ErrUnreadable) {
 		text, err = v.Key.Open(u.schemelessContext(), c.Sealed)
@@ -100,7 +105,7 @@ func (v Vault) Read(ctx context.Context, u *Upstream, c *Credential) (Secret, er
 // ErrNoCredential says that an upstream wants a credential and has none.
 var ErrNoCredential = errors.New("no credential")
 
-// Choose gives the credential with which requests to u go out, the first enabled
+// Choose gives a credential with which requests to u go out, the first enabled
 // one that can be read, and its secret. Where u wants none it gives nil and the
 // zero Secret; where it has none, ErrNoCredential.
 func (v Vault) Choose(ctx context.Context, u *Upstream) (*Credential, Secret, error) {

@@ -23,7 +23,7 @@ const KeyPrefix = "sk-lgw-"
 const (
 	keyRandomDigits = 43
 	keyCheckDigits  = 6
-	keyLength       = len(KeyPrefix) + keyRandomDigits + 1 + keyCheckDigits
+	secretDigits    = keyRandomDigits + 1 + keyCheckDigits // what follows the prefix
 
 	base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 )
@@ -34,13 +34,21 @@ var ErrMalformedKey = errors.New("API key is malformed (checksum does not match)
 
 // Key is a gateway key as it is stored and shown: never the secret itself.
 type Key struct {
-	ID        string
-	Name      string
-	Tags      map[string]string
-	CreatedAt time.Time
-	ExpiresAt time.Time // zero: never
-	RevokedAt time.Time // zero: in force
-	Secrets   []KeySecret
+	ID          string
+	Name        string
+	UserID      string // the owner; empty: nobody's, as keys of the first start are
+	Tags        map[string]string
+	Models      []string // globs as in rules, ! excludes: the models that the key may ask for; empty: all
+	Limits      []Limit
+	Disabled    bool
+	CreatedAt   time.Time
+	ExpiresAt   time.Time // zero: never
+	RevokedAt   time.Time // zero: in force
+	KeepStreams bool      // of a revoked key: streams under way were left to end
+	Secrets     []KeySecret
+
+	LastUsedAt time.Time // zero: never. Read only, to a minute: uses are no changes
+	Seq        int64     // of the change that made the key what it is. Read only
 }
 
 // KeySecret is one secret of a key. A key has one, or two while a rotation
@@ -67,9 +75,11 @@ const (
 	KeyActive KeyState = iota
 	KeyRevoked
 	KeyExpired
+	KeyDisabled
+	OwnerDisabled
 )
 
-var keyStateNames = [...]string{"active", "revoked", "expired"}
+var keyStateNames = [...]string{"active", "revoked", "expired", "disabled", "user disabled"}
 
 func (s KeyState) String() string { return keyStateNames[s] }
 
@@ -80,6 +90,8 @@ func (k *Key) State(now time.Time) KeyState {
 		return KeyRevoked
 	case !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt):
 		return KeyExpired
+	case k.Disabled:
+		return KeyDisabled
 	}
 	return KeyActive
 }
@@ -90,15 +102,28 @@ type Identity struct {
 	KeyID     string
 	KeyName   string
 	Tags      map[string]string
+	Models    []string // that the key may ask for; see Key.Models
+	Limits    []Limit
+	Disabled  bool
 	ExpiresAt time.Time // of the key or of this secret, whichever is first; zero: never
 	RevokedAt time.Time
-	Seq       int64 // the store's change number at which this was read
+
+	UserID       string // empty: the key is nobody's, and what follows is zero
+	UserName     string
+	UserTags     map[string]string
+	UserDisabled bool
+
+	KeepStreams bool  // see Key.KeepStreams
+	Seq         int64 // the store's change number at which this was read
 }
 
 // State tells whether the identity is in force at now.
 func (i *Identity) State(now time.Time) KeyState {
-	k := Key{ExpiresAt: i.ExpiresAt, RevokedAt: i.RevokedAt}
-	return k.State(now)
+	k := Key{ExpiresAt: i.ExpiresAt, RevokedAt: i.RevokedAt, Disabled: i.Disabled}
+	if state := k.State(now); state != KeyActive || !i.UserDisabled {
+		return state
+	}
+	return OwnerDisabled
 }
 
 // Issuer makes gateway keys and tells those of this installation from any
@@ -120,12 +145,15 @@ func NewIssuer(secret []byte) (*Issuer, error) {
 }
 
 // Issue makes a new key. The error is that of the system's random source.
-func (i *Issuer) Issue() (Secret, error) {
+func (i *Issuer) Issue() (Secret, error) { return i.issue(KeyPrefix) }
+
+// issue makes a secret that begins with prefix.
+func (i *Issuer) issue(prefix string) (Secret, error) {
 	var random [32]byte
 	if _, err := rand.Read(random[:]); err != nil {
 		return Secret{}, fmt.Errorf("reading random bytes: %w", err)
 	}
-	body := KeyPrefix + toBase62(random[:], keyRandomDigits)
+	body := prefix + toBase62(random[:], keyRandomDigits)
 	check := i.checksum(body)
 	return NewSecret(body + "-" + string(check[:])), nil
 }
@@ -134,15 +162,21 @@ func (i *Issuer) Issue() (Secret, error) {
 // A wrong one costs no query: 1 in 5·10^10 random texts of the right form
 // passes.
 func (i *Issuer) Check(text string) error {
-	if len(text) != keyLength || !strings.HasPrefix(text, KeyPrefix) {
-		return ErrMalformedKey
-	}
-	body, sent := text[:keyLength-keyCheckDigits-1], text[keyLength-keyCheckDigits:]
-	check := i.checksum(body)
-	if text[len(body)] != '-' || subtle.ConstantTimeCompare(check[:], []byte(sent)) != 1 {
+	if !i.issued(KeyPrefix, text) {
 		return ErrMalformedKey
 	}
 	return nil
+}
+
+// issued says whether text has the form and the checksum of what issue makes.
+func (i *Issuer) issued(prefix, text string) bool {
+	if len(text) != len(prefix)+secretDigits || !strings.HasPrefix(text, prefix) {
+		return false
+	}
+	end := len(text) - keyCheckDigits
+	body, sent := text[:end-1], text[end:]
+	check := i.checksum(body)
+	return text[end-1] == '-' && subtle.ConstantTimeCompare(check[:], []byte(sent)) == 1
 }
 
 // checksum is the truncated HMAC-SHA256 of a key's body, as base62 digits.

@@ -27,6 +27,7 @@ type Upstream struct {
 	Websocket   bool          // a change to the WebSocket protocol may be asked for here
 	Enabled     bool
 	CreatedAt   time.Time
+	Seq         int64 // of the change that made the upstream what it is. Read only
 }
 
 // Provider says which provider's conventions an upstream follows.

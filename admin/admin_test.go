@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -39,7 +40,13 @@ type gateway struct {
 	env    map[string]string // what env: references lead to
 	ready  error
 	reach  rules.Reach
+	node   *node
+	failed func() map[string]string // see admin.Options.LastErrors
+	people *people
+	open   bool                           // see admin.Options.Open
+	peer   func(*http.Request) netip.Addr // see admin.Options.Peer
 
+	registry  *prometheus.Registry
 	secretKey *accounts.SecretKey
 }
 
@@ -47,16 +54,42 @@ type gateway struct {
 // for a store that cannot be reached.
 type onStore struct {
 	*store.Store
+	people  *people   // who is in place of the users of the store, where there are any
+	owners  *sync.Map // who owns a key, by its name
 	broken  error
 	unknown int64 // a revision from before there was a history
 	dropped int64 // a revision whose rules are not kept any more
+	beside  beside
 }
 
 func (s *onStore) Change(ctx context.Context, meta accounts.Meta, f func(admin.State) error) (accounts.Change, error) {
 	if s.broken != nil {
 		return accounts.Change{}, s.broken
 	}
-	return s.Store.Change(ctx, meta, func(st *store.State) error { return f(st) })
+	return s.Store.Change(ctx, meta, func(st *store.State) error {
+		if s.people == nil {
+			return f(st)
+		}
+		return f(peopled{st, s.people, s.owners})
+	})
+}
+
+func (s *onStore) Audit(ctx context.Context, q admin.AuditQuery) ([]accounts.Audit, error) {
+	return s.Store.Audit(ctx, store.AuditQuery(q))
+}
+
+func (s *onStore) Users(ctx context.Context) ([]accounts.User, error) {
+	if s.people == nil {
+		return s.Store.Users(ctx)
+	}
+	return s.people.Users(ctx)
+}
+
+func (s *onStore) User(ctx context.Context, nameOrID string) (accounts.User, error) {
+	if s.people == nil {
+		return s.Store.User(ctx, nameOrID)
+	}
+	return s.people.User(ctx, nameOrID)
 }
 
 func (s *onStore) LastConfigChange(ctx context.Context) (accounts.Change, error) {
@@ -70,7 +103,10 @@ func (s *onStore) Load(ctx context.Context) (rules.Config, error) {
 	if s.broken != nil {
 		return rules.Config{}, s.broken
 	}
-	return s.Store.Load(ctx)
+	config, err := s.Store.Load(ctx)
+	config.Bindings = append(config.Bindings, s.beside.bindings...)
+	s.beside.disable(config.Upstreams)
+	return config, err
 }
 
 func (s *onStore) Revision(ctx context.Context, number int64) (rules.Revision, error) {
@@ -94,7 +130,24 @@ func (s *onStore) Keys(ctx context.Context) ([]accounts.Key, error) {
 	if s.broken != nil {
 		return nil, s.broken
 	}
-	return s.Store.Keys(ctx)
+	keys, err := s.Store.Keys(ctx)
+	for i := range keys {
+		keys[i] = owned(s.owners, keys[i])
+	}
+	return keys, err
+}
+
+func (s *onStore) Key(ctx context.Context, name string) (accounts.Key, error) {
+	key, err := s.Store.Key(ctx, name)
+	return s.beside.alter(owned(s.owners, key)), err
+}
+
+// owned gives a key its owner.
+func owned(owners *sync.Map, key accounts.Key) accounts.Key {
+	if id, ok := owners.Load(key.Name); ok {
+		key.UserID = id.(string)
+	}
+	return key
 }
 
 // clock is the time that the server sees.
@@ -153,13 +206,31 @@ func open(t testing.TB) *gateway {
 			t.Error(err)
 		}
 	})
+	folk := newPeople()
 	g := &gateway{
-		store: &onStore{Store: opened}, socket: filepath.Join(dir, "admin.sock"), log: &lockedBuffer{},
-		clock: &clock{now: time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)}, env: map[string]string{},
+		people: folk, store: &onStore{Store: opened, people: folk, owners: &sync.Map{}}, socket: filepath.Join(dir, "admin.sock"), log: &lockedBuffer{},
+		clock: &clock{now: time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)}, env: map[string]string{}, node: &node{},
 	}
 	g.secretKey = secretKey
 	g.restart(t, nil)
 	return g
+}
+
+// openStore is open, with the users and logins of the store.
+func openStore(t testing.TB) *gateway {
+	t.Helper()
+	g := open(t)
+	g.people, g.store.people = nil, nil
+	g.restart(t, nil)
+	return g
+}
+
+// accounts are the users and logins of the gateway.
+func (g *gateway) accounts() admin.AccountStore {
+	if g.people == nil {
+		return g.store
+	}
+	return g.people
 }
 
 // restart serves anew, on a socket of its own; upstream tests go through client.
@@ -174,10 +245,11 @@ func (g *gateway) restart(t testing.TB, client *http.Client) {
 func (g *gateway) serve(t testing.TB, client *http.Client) {
 	t.Helper()
 	registry := prometheus.NewRegistry()
+	g.registry = registry
 	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "llmgw_config_revision", Help: "h"}, func() float64 { return 7 }))
 	var err error
 	g.server, err = admin.New(admin.Options{
-		Version: "0.1.0-test", Store: g.store, Issuer: g.store.Issuer,
+		Version: "0.1.0-test", Accounts: g.accounts(), Open: g.open, Peer: g.peer, Store: g.store, Issuer: g.store.Issuer,
 		Vault: accounts.Vault{Key: g.secretKey, References: accounts.References{
 			"env": func(_ context.Context, name string) (accounts.Secret, error) {
 				text, ok := g.env[name]
@@ -187,13 +259,16 @@ func (g *gateway) serve(t testing.TB, client *http.Client) {
 				return accounts.NewSecret(text), nil
 			},
 		}},
-		Status:   func(context.Context) api.Status { return api.Status{Version: "0.1.0-test", Node: "a1", InFlight: 3} },
+		Status: func(context.Context) api.Status {
+			return api.Status{Version: "0.1.0-test", Node: "a1", InFlight: 3, Admin: "http://127.0.0.1:4101"}
+		},
 		Ready:    func() error { return g.ready },
-		Gatherer: registry, Client: client, Reach: g.reach, Log: zerolog.New(g.log), Now: g.clock.Now,
+		Gatherer: registry, Node: g.node, LastErrors: g.failed, Client: client, Reach: g.reach, Log: zerolog.New(g.log), Now: g.clock.Now,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	registry.MustRegister(g.server.Collector())
 	listener, err := net.Listen("unix", g.socket)
 	if err != nil {
 		t.Fatal(err)
@@ -212,6 +287,23 @@ func (g *gateway) serve(t testing.TB, client *http.Client) {
 // raw sends a request as it stands and gives the answer with its whole text.
 func (g *gateway) raw(t testing.TB, method, path, contentType, body string) (*http.Response, string) {
 	t.Helper()
+	header := http.Header{}
+	if contentType != "" {
+		header.Set("Content-Type", contentType)
+	}
+	return g.request(t, method, path, body, header)
+}
+
+// sent sends JSON to an operation, and gives the answer without its text.
+func (g *gateway) sent(t testing.TB, method, path, body string, header http.Header) *http.Response {
+	t.Helper()
+	header.Set("Content-Type", "application/json")
+	response, _ := g.request(t, method, "/api/v1"+path, body, header)
+	return response
+}
+
+func (g *gateway) request(t testing.TB, method, path, body string, header http.Header) (*http.Response, string) {
+	t.Helper()
 	client := &http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -222,9 +314,7 @@ func (g *gateway) raw(t testing.TB, method, path, contentType, body string) (*ht
 	if err != nil {
 		t.Fatal(err)
 	}
-	if contentType != "" {
-		request.Header.Set("Content-Type", contentType)
-	}
+	request.Header = header
 	response, err := client.Do(request)
 	if err != nil {
 		t.Fatal(err)

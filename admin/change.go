@@ -11,11 +11,6 @@ import (
 // no revision is made, and that is no failure.
 var errLeave = errors.New("nothing to store")
 
-// local is who changes what, on the socket.
-func local(kind string) accounts.Meta {
-	return accounts.Meta{Kind: kind, Actor: "local", From: "socket"}
-}
-
 // change runs f in one change of the store. It gives false where f left things
 // as they were.
 func (s *Server) change(ctx context.Context, meta accounts.Meta, f func(State) error) (accounts.Change, bool, error) {

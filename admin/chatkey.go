@@ -33,7 +33,8 @@ func (s *Server) createChatKey(ctx context.Context, _ *nothing) (api.CreatedKey,
 	if err != nil {
 		return api.CreatedKey{}, err
 	}
-	_, _, err = s.change(ctx, local("key.create"), func(st State) error {
+	created := api.CreatedKey{Secret: secret.Reveal()}
+	_, _, err = s.change(ctx, by(ctx, "key.create"), func(st State) error {
 		ended, err := s.endedChatKey(st)
 		if err != nil {
 			return err
@@ -41,12 +42,13 @@ func (s *Server) createChatKey(ctx context.Context, _ *nothing) (api.CreatedKey,
 		if ended != "" {
 			key.ID = ended
 		}
-		return st.PutKey(key)
+		created.Key, err = s.putKey(st, &key)
+		return err
 	})
 	if err != nil {
 		return api.CreatedKey{}, err
 	}
-	return api.CreatedKey{Key: s.viewKey(&key), Secret: secret.Reveal()}, nil
+	return created, nil
 }
 
 // endedChatKey gives the ID of a one-use key that is no longer in force, or "".

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -12,30 +13,87 @@ import (
 // defaultCredential is the name of a credential that was given none.
 const defaultCredential = "default"
 
-func (s *Server) setCredential(ctx context.Context, in *namedBody[api.NewCredential]) (api.Upstream, error) {
+// setCredential gives an upstream a credential, in place of the one of that name.
+// Without a secret or reference it gives the one that is there another weight,
+// or takes it out of use.
+func (s *Server) setCredential(ctx context.Context, in *changedBody[api.NewCredential]) (api.Upstream, error) {
+	return s.putCredential(ctx, "upstream.credential.set", in, false)
+}
+
+// rotateCredential puts a secret in the place of another. Requests under way keep
+// the one that they went out with, and there is no moment without one.
+func (s *Server) rotateCredential(ctx context.Context, in *changedBody[api.NewCredential]) (api.Upstream, error) {
+	if in.Body.Secret == "" && in.Body.Reference == "" {
+		return api.Upstream{}, wrongField("secret", giveEither)
+	}
+	return s.putCredential(ctx, "upstream.credential.rotate", in, true)
+}
+
+func (s *Server) putCredential(ctx context.Context, kind string, in *changedBody[api.NewCredential], mustBe bool) (api.Upstream, error) {
 	secret, problems := s.checkCredential(&in.Body, "")
 	if len(problems) > 0 {
 		return api.Upstream{}, invalid(problems)
 	}
-	var upstream accounts.Upstream
-	_, _, err := s.change(ctx, local("upstream.credential.set"), func(st State) error {
-		var err error
-		if upstream, err = st.Upstream(in.Name); err != nil {
-			return err
+	if in.Body.Reference != "" {
+		if err := mayReference(ctx); err != nil {
+			return api.Upstream{}, err
 		}
-		if err := s.credit(&upstream, &in.Body, secret); err != nil {
-			return err
-		}
-		return st.PutUpstream(upstream)
-	})
-	if err != nil {
-		return api.Upstream{}, found(err, "upstream", in.Name)
 	}
-	return s.viewUpstream(ctx, &upstream), nil
+	return s.changeUpstream(ctx, kind, in.Name, in.IfMatch, func(_ State, u *accounts.Upstream) error {
+		if mustBe && credentialAt(u.Credentials, in.Body.Name) < 0 {
+			return noSuchCredential(u.Name, in.Body.Name)
+		}
+		return s.credit(u, &in.Body, secret)
+	})
 }
 
+type credentialOf struct {
+	Name    string `path:"name" doc:"Name of the upstream"`
+	ID      string `path:"id" doc:"Name or ID of the credential"`
+	IfMatch string `header:"If-Match" maxLength:"256" doc:"ETag of the upstream as it was read"`
+}
+
+// clearCredential takes a credential away.
+func (s *Server) clearCredential(ctx context.Context, in *credentialOf) (api.Upstream, error) {
+	return s.changeCredential(ctx, "upstream.credential.clear", in, func(u *accounts.Upstream, at int) error {
+		u.Credentials = slices.Delete(u.Credentials, at, at+1)
+		return nil
+	})
+}
+
+func (s *Server) enableCredential(ctx context.Context, in *credentialOf) (api.Upstream, error) {
+	return s.changeCredential(ctx, "upstream.credential.enable", in, switchCredential(true))
+}
+
+func (s *Server) disableCredential(ctx context.Context, in *credentialOf) (api.Upstream, error) {
+	return s.changeCredential(ctx, "upstream.credential.disable", in, switchCredential(false))
+}
+
+func switchCredential(enabled bool) func(*accounts.Upstream, int) error {
+	return func(u *accounts.Upstream, at int) error {
+		if u.Credentials[at].Enabled == enabled {
+			return errLeave
+		}
+		u.Credentials[at].Enabled = enabled
+		return nil
+	}
+}
+
+func (s *Server) changeCredential(ctx context.Context, kind string, in *credentialOf, edit func(u *accounts.Upstream, at int) error) (api.Upstream, error) {
+	return s.changeUpstream(ctx, kind, in.Name, in.IfMatch, func(_ State, u *accounts.Upstream) error {
+		at := credentialAt(u.Credentials, in.ID)
+		if at < 0 {
+			return noSuchCredential(u.Name, in.ID)
+		}
+		return edit(u, at)
+	})
+}
+
+const giveEither = "give either a reference or a secret"
+
 // checkCredential takes the secret out of what was sent, and says what is wrong
-// with the rest. Fields are named behind prefix.
+// with the rest. Fields are named behind prefix. Without a secret and reference
+// something else must be given, for a credential that is there.
 func (s *Server) checkCredential(in *api.NewCredential, prefix string) (accounts.Secret, []api.Problem) {
 	secret := accounts.NewSecret(strings.TrimSpace(in.Secret))
 	in.Secret = ""
@@ -46,9 +104,13 @@ func (s *Server) checkCredential(in *api.NewCredential, prefix string) (accounts
 	if !accounts.ValidName(in.Name) {
 		problems = append(problems, badName(prefix+"name"))
 	}
+	if in.Weight < 0 || in.Weight > maxWeight {
+		problems = append(problems, api.Problem{Field: prefix + "weight", Message: "must be from 1 to 1,000,000"})
+	}
 	switch {
+	case secret.IsZero() && in.Reference == "" && (in.Weight != 0 || in.Enabled != nil):
 	case secret.IsZero() == (in.Reference == ""):
-		problems = append(problems, api.Problem{Field: prefix + "secret", Message: "give either a reference or a secret"})
+		problems = append(problems, api.Problem{Field: prefix + "secret", Message: giveEither})
 	case in.Reference != "":
 		if err := s.vault.References.Valid(in.Reference); err != nil {
 			problems = append(problems, api.Problem{Field: prefix + "reference", Message: err.Error()})
@@ -59,29 +121,37 @@ func (s *Server) checkCredential(in *api.NewCredential, prefix string) (accounts
 	return secret, problems
 }
 
-// credit gives u the credential that was asked for, in place of the one of that
-// name. The list is copied: a State may share it.
+// credit gives u the credential that was asked for. The one of that name, if
+// there is one, stays what it is in all that was not given, its ID above all:
+// bindings name it. The list is copied: a State may share it.
 func (s *Server) credit(u *accounts.Upstream, in *api.NewCredential, secret accounts.Secret) error {
 	credential := accounts.Credential{
-		ID: accounts.NewID("cred", s.now()), Name: in.Name, Reference: in.Reference,
-		Weight: 1, Enabled: true, CreatedAt: s.now(),
+		ID: accounts.NewID("cred", s.now()), Name: in.Name, Weight: 1, Enabled: true, CreatedAt: s.now(),
 	}
-	if in.Reference == "" {
+	credentials := slices.Clone(u.Credentials)
+	at := slices.IndexFunc(credentials, func(c accounts.Credential) bool { return c.Name == in.Name })
+	if at >= 0 {
+		credential = credentials[at]
+	}
+	switch {
+	case in.Reference != "":
+		credential.Reference, credential.Sealed, credential.Last4 = in.Reference, nil, ""
+	case !secret.IsZero():
 		if err := s.vault.Seal(u, &credential, secret); err != nil {
 			return err
 		}
+	case at < 0:
+		return wrongField("secret", giveEither)
 	}
-	credentials := make([]accounts.Credential, 0, len(u.Credentials)+1)
-	replaced := false
-	for _, old := range u.Credentials {
-		if old.Name == credential.Name {
-			credential.Weight, replaced = old.Weight, true
-			credentials = append(credentials, credential)
-			continue
-		}
-		credentials = append(credentials, old)
+	if in.Weight != 0 {
+		credential.Weight = in.Weight
 	}
-	if !replaced {
+	if in.Enabled != nil {
+		credential.Enabled = *in.Enabled
+	}
+	if at >= 0 {
+		credentials[at] = credential
+	} else {
 		credentials = append(credentials, credential)
 	}
 	u.Credentials = credentials
@@ -91,7 +161,8 @@ func (s *Server) credit(u *accounts.Upstream, in *api.NewCredential, secret acco
 // viewCredential shows a credential and whether it can be read here and now.
 func (s *Server) viewCredential(ctx context.Context, u *accounts.Upstream, c *accounts.Credential) api.Credential {
 	view := api.Credential{
-		ID: c.ID, Name: c.Name, Reference: c.Reference, Last4: c.Last4, Enabled: c.Enabled, CreatedAt: c.CreatedAt,
+		ID: c.ID, Name: c.Name, Reference: c.Reference, Last4: c.Last4, Weight: c.Weight, Enabled: c.Enabled,
+		CreatedAt: c.CreatedAt,
 	}
 	secret, err := s.vault.Read(ctx, u, c)
 	if err != nil {

@@ -11,7 +11,8 @@ import (
 )
 
 // explain tells what would become of a request, by asking what the proxy asks,
-// in the same order: path, key, body, rules, credentials. Nothing is sent.
+// in the same order: path, key, body, allow-list, rules, bindings, credentials.
+// Nothing is sent.
 func (s *Server) explain(ctx context.Context, in *body[api.ExplainRequest]) (api.Explanation, error) {
 	q, err := s.question(ctx, &in.Body)
 	if err != nil {
@@ -23,7 +24,7 @@ func (s *Server) explain(ctx context.Context, in *body[api.ExplainRequest]) (api
 	}
 	answer := api.Explanation{
 		Method: q.Method, Path: q.Path, Wire: q.Wire.String(), Model: q.Model, Stream: q.Stream,
-		Key: q.Key, User: q.User, Revision: set.Revision(), Rules: []api.ExplainedRule{},
+		Key: q.Key, User: q.User, Allowed: q.Allowed, Revision: set.Revision(), Rules: []api.ExplainedRule{},
 	}
 	switch {
 	case q.refused != nil:
@@ -82,17 +83,17 @@ type explainer struct {
 func (e *explainer) explain(ctx context.Context) {
 	q, d := &e.question.Request, &e.decision
 	e.set.Decide(q, d)
-	e.answer.Rules = viewReasons(e.set.Explain(q))
-	if d.Rule != nil {
-		e.answer.Rule = d.Rule.Name
+	if d.Outcome != rules.ModelNotAllowed {
+		e.answer.Rules = viewReasons(e.set.Explain(q))
 	}
-	e.answer.BodyLog = d.LogBody
+	e.answer.Rule, e.answer.BodyLog = d.RuleName(), d.LogBody
 	for _, limit := range d.Limits {
 		e.answer.Limits = append(e.answer.Limits, limit.String())
 	}
 	refusal, refused := e.set.Refusal(q, d)
 	switch {
 	case refused:
+		e.answer.Binding = e.binding()
 		e.answer.Candidates = e.passedOver(nil)
 		refuseIn(e.answer, refusal)
 	case d.Outcome == rules.Answer:
@@ -117,7 +118,7 @@ func (e *explainer) forward(ctx context.Context) {
 	credentials := map[*rules.Candidate]string{}
 	var without []api.CandidateReport
 	for _, c := range d.Candidates {
-		credential, problem := e.server.credentialFor(ctx, c.Upstream)
+		credential, problem := e.server.credentialFor(ctx, c.Upstream, d.Credential(&e.question.Request, c))
 		if problem != "" {
 			without = append(without, api.CandidateReport{Upstream: c.Name(), URL: c.Base.String(), Fallback: c.Fallback, Problem: problem})
 			continue
@@ -125,20 +126,21 @@ func (e *explainer) forward(ctx context.Context) {
 		credentials[c] = credential
 	}
 	aside, first := e.passedOver(d.Candidates), d.Candidates[0].Name()
+	e.answer.Binding = e.binding()
 	d.Keep(func(c *rules.Candidate) bool { _, ok := credentials[c]; return ok })
 	if len(d.Candidates) == 0 {
-		refuseIn(e.answer, rules.RefuseCredential(d.Rule.Name, first))
+		refuseIn(e.answer, rules.RefuseCredential(d.RuleName(), first))
 		e.answer.Candidates = append(without, aside...)
 		return
 	}
-	e.answer.Outcome = outcomeForward
+	e.answer.Outcome, e.answer.Binding = outcomeForward, e.binding()
 	e.answer.Response = e.answerEdits(d.Candidates[0])
 	e.answer.Retry = &api.RetryReport{On: strings.Split(d.Retry.On.String(), ", "), Attempts: d.Retry.Attempts, Within: d.Retry.Within.String()}
 	for i, c := range d.Candidates {
 		report, err := e.candidate(c)
 		report.Credential = credentials[c]
 		if err != nil && i == 0 {
-			refuseIn(e.answer, rules.RefuseRewrite(d.Rule.Name))
+			refuseIn(e.answer, rules.RefuseRewrite(d.RuleName()))
 		}
 		e.answer.Candidates = append(e.answer.Candidates, report)
 	}
@@ -168,11 +170,11 @@ func (e *explainer) candidate(c *rules.Candidate) (api.CandidateReport, error) {
 	return report, nil
 }
 
-// passedOver reports the upstreams that the deciding rule names and that are not
-// among the candidates.
+// passedOver reports the upstreams that the deciding rule or the caller's
+// bindings name and that are not among the candidates.
 func (e *explainer) passedOver(candidates []*rules.Candidate) []api.CandidateReport {
-	switch d := &e.decision; {
-	case d.Rule == nil, d.Outcome == rules.ModelUnreadable, d.Outcome == rules.WrongBaseURL:
+	switch e.decision.Outcome {
+	case rules.ModelNotAllowed, rules.ModelUnreadable, rules.WrongBaseURL:
 		return nil
 	}
 	among := map[string]bool{}
@@ -180,11 +182,12 @@ func (e *explainer) passedOver(candidates []*rules.Candidate) []api.CandidateRep
 		among[c.Name()] = true
 	}
 	var reports []api.CandidateReport
-	for _, name := range e.written(e.decision.Rule).Upstreams() {
+	for _, name := range e.named() {
 		u, _, ok := e.set.Upstream(name)
 		if !ok || among[name] {
 			continue
 		}
+		among[name] = true
 		problem := "it does not speak the " + e.question.Wire.Title() + " API"
 		switch {
 		case !u.Enabled:
@@ -201,12 +204,16 @@ func (e *explainer) passedOver(candidates []*rules.Candidate) []api.CandidateRep
 func (e *explainer) written(r *rules.Compiled) *rules.Rule { return e.set.All()[r.Position-1].Rule }
 
 // credentialFor says which credential goes with requests to u, and why none
-// can. A target URL has no u, and gets none.
-func (s *Server) credentialFor(ctx context.Context, u *accounts.Upstream) (credential, problem string) {
+// can. A target URL has no u, and gets none. pinned is the ID of the one that the
+// caller is bound to, if any.
+func (s *Server) credentialFor(ctx context.Context, u *accounts.Upstream, pinned string) (credential, problem string) {
 	if u == nil {
 		return "", ""
 	}
 	c, secret, err := s.vault.Choose(ctx, u)
+	if pinned != "" && u.NeedsCredential() {
+		c, secret, err = s.pinned(ctx, u, pinned)
+	}
 	switch {
 	case err != nil:
 		return "", err.Error()

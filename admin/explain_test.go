@@ -182,7 +182,7 @@ func TestRefusalsAreThoseOfTheProxy(t *testing.T) {
 	g := explaining(t)
 	revoked, err := g.CreateKey(t.Context(), api.NewKey{Name: "revoked"})
 	must(t, err)
-	_, err = g.RevokeKey(t.Context(), revoked.Name)
+	_, err = g.RevokeKey(t.Context(), revoked.Name, api.RevokeKey{})
 	must(t, err)
 	soon := g.clock.Now().Add(time.Hour)
 	_, err = g.CreateKey(t.Context(), api.NewKey{Name: "expired", ExpiresAt: &soon})

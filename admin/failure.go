@@ -5,9 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -18,25 +21,38 @@ import (
 
 const problemType = "application/problem+json"
 
+// refusal is what is sent of a failure.
+type refusal = api.Error
+
 // failure is a refusal on its way out. Handlers return one, or an error of the
 // store, which refuse maps.
-type failure api.Error
+type failure struct {
+	refusal
+	header http.Header // beside those of every answer; may be nil
+}
 
-func (f *failure) Error() string { return f.Detail }
-
-// GetStatus and ContentType are what huma asks of an error.
+// GetStatus, GetHeaders and ContentType are what huma asks of an error.
 func (f *failure) GetStatus() int            { return f.Status }
+func (f *failure) GetHeaders() http.Header   { return f.header }
 func (f *failure) ContentType(string) string { return problemType }
 
 // write answers where huma is not involved.
 func (f *failure) write(w http.ResponseWriter) {
+	maps.Copy(w.Header(), f.header)
 	w.Header().Set("Content-Type", problemType)
 	w.WriteHeader(f.Status)
 	_ = json.NewEncoder(w).Encode(f) // a client that left is not told
 }
 
 func fail(status int, code, detail, hint string) *failure {
-	return &failure{Title: http.StatusText(status), Status: status, Code: code, Detail: detail, Hint: hint}
+	return &failure{refusal: refusal{Title: http.StatusText(status), Status: status, Code: code, Detail: detail, Hint: hint}}
+}
+
+// after is a refusal that time cures.
+func after(wait time.Duration, f *failure) *failure {
+	seconds := max(int64((wait+time.Second-1)/time.Second), 1)
+	f.header = http.Header{"Retry-After": {strconv.FormatInt(seconds, 10)}}
+	return f
 }
 
 func usage(status int, detail, hint string) *failure {

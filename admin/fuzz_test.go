@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/llmgw/llmgw/accounts"
 	"github.com/llmgw/llmgw/admin/api"
 )
 
@@ -39,6 +40,27 @@ func FuzzBodies(f *testing.F) {
 			if err := json.Unmarshal(w.Body.Bytes(), &refusal); err != nil || w.Code >= 500 || refusal.Status != w.Code || refusal.Code == "" || refusal.Detail == "" {
 				t.Fatalf("%s answers %d %s", path, w.Code, w.Body)
 			}
+		}
+	})
+}
+
+// FuzzAuthorization sends any bytes as a login: without a secret of this
+// installation nobody gets in, and nothing breaks.
+func FuzzAuthorization(f *testing.F) {
+	g := open(f)
+	g.user(f, "dana", accounts.RoleAdmin, "")
+	f.Add("Bearer eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJpc3MiOiJsbG1ndyJ9.AAAA")
+	f.Add("Bearer eyJhbGciOiJub25lIn0.e30.")
+	f.Add("Bearer lgw_pat_0000000000000000000000000000000000000000000-000000")
+	f.Add("Bearer sk-lgw-0000000000000000000000000000000000000000000-000000")
+	f.Add("Basic ZGFuYTpw")
+	f.Fuzz(func(t *testing.T, text string) {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1/api/v1/me", nil)
+		r.Header["Authorization"] = []string{text}
+		g.server.Public().ServeHTTP(w, r)
+		if w.Code != http.StatusUnauthorized {
+			t.Fatalf("%q is answered with %d %s", text, w.Code, w.Body)
 		}
 	})
 }

@@ -2,7 +2,6 @@ package admin
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -15,12 +14,15 @@ import (
 // The bounds of one call: its body, the time to send that, and all of it.
 const (
 	maxBody       = 16 << 20
+	strangersBody = 64 << 10 // of whoever has no login, where none is needed
+	thrownAway    = 2 << 20  // of whoever needs one and has none
 	bodyReadLimit = 10 * time.Second
 	callLimit     = 30 * time.Second
 )
 
-// guard reads the body whole before anybody looks at it, and bounds the call.
-func (s *Server) guard(next http.Handler) http.Handler {
+// guard finds out who calls, reads the body whole before anybody looks at it, and
+// bounds the call.
+func (s *Server) guard(enter entrance, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		begun := time.Now()
 		out := &watched{ResponseWriter: w}
@@ -31,23 +33,51 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		defer s.caught(out, r)
 		w.Header().Set("Cache-Control", "no-store") // answers hold keys, and are true for a moment
 
-		text, failure := readBody(w, r)
+		ctx, cancel := callContext(r)
+		defer cancel()
+		bounded := r.WithContext(ctx)
+		who, err := enter(bounded)
+		if err != nil {
+			s.turnAway(out, r, err)
+			return
+		}
+		text, failure := readBody(w, r, who.largestBody())
 		if failure != nil {
 			failure.write(out)
 			return
 		}
-		ctx, cancel := context.WithTimeout(r.Context(), callLimit)
-		defer cancel()
-		bounded := r.WithContext(ctx)
+		bounded = bounded.WithContext(withCaller(ctx, who))
 		bounded.Body = io.NopCloser(bytes.NewReader(text))
 		next.ServeHTTP(out, bounded)
 	})
 }
 
+// turnAway answers whoever does not get in. Nothing is kept of what they send;
+// but a client whose login has ended gets to read that only once it has sent
+// what it meant to.
+func (s *Server) turnAway(w http.ResponseWriter, r *http.Request, err error) {
+	var f *failure
+	if !errors.As(s.refuse(err), &f) {
+		f = internal()
+	}
+	if err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyReadLimit)); err == nil {
+		_, _ = io.CopyN(io.Discard, r.Body, thrownAway) // short, broken or too long: the answer is the same
+	}
+	w.Header().Set("Connection", "close")
+	f.write(w)
+}
+
+func (c caller) largestBody() int64 {
+	if c.Role.Valid() {
+		return maxBody
+	}
+	return strangersBody
+}
+
 // readBody takes the read deadline off again: left on, it would cancel the
 // call's context once it passes, since net/http goes on reading in order to
 // notice a client that leaves.
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *failure) {
+func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, *failure) {
 	control := http.NewResponseController(w)
 	now := time.Now()
 	for _, err := range []error{
@@ -58,7 +88,7 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *failure) {
 			return nil, unreadable(err)
 		}
 	}
-	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	if err != nil {
 		return nil, unreadable(err)
 	}
@@ -73,7 +103,7 @@ func unreadable(err error) *failure {
 	var network net.Error
 	switch {
 	case errors.As(err, &size):
-		return usage(http.StatusRequestEntityTooLarge, fmt.Sprintf("request body is over %d MiB", maxBody>>20), "")
+		return usage(http.StatusRequestEntityTooLarge, "request body is over "+bytesOf(size.Limit), "")
 	case errors.As(err, &network) && network.Timeout():
 		return usage(http.StatusRequestTimeout, fmt.Sprintf("request body did not arrive within %s", bodyReadLimit), "")
 	}
@@ -119,3 +149,10 @@ func (w *watched) Write(b []byte) (int, error) {
 
 // Unwrap is for http.ResponseController.
 func (w *watched) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func bytesOf(n int64) string {
+	if n >= 1<<20 {
+		return fmt.Sprintf("%d MiB", n>>20)
+	}
+	return fmt.Sprintf("%d KiB", n>>10)
+}

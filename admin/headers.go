@@ -59,7 +59,11 @@ func keep[V any](m *map[string]V, name string, value V) {
 func (e *explainer) answerEdits(c *rules.Candidate) *api.Header {
 	d := &e.decision
 	before := map[string][]string{}
-	for _, r := range append(slices.Clone(d.Passed), d.Rule) {
+	applied := slices.Clone(d.Passed)
+	if d.Rule != nil {
+		applied = append(applied, d.Rule)
+	}
+	for _, r := range applied {
 		for _, name := range e.written(r).Action.ResponseHeaders.Remove {
 			before[textproto.CanonicalMIMEHeaderKey(name)] = []string{""}
 		}

@@ -5,16 +5,26 @@ import (
 	"errors"
 	"fmt"
 	"sort"
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/llmgw/llmgw/accounts"
 	"github.com/llmgw/llmgw/admin/api"
 )
 
 type keyList struct {
-	OneUse bool `query:"one_use" doc:"List one-use keys too"`
+	OneUse bool   `query:"one_use" doc:"List one-use keys too"`
+	Name   string `query:"name" maxLength:"256" doc:"Of these names: a pattern, * is any run of characters"`
+	User   string `query:"user" maxLength:"256" doc:"Of this owner"`
+	State  string `query:"state" enum:"active,revoked,expired,disabled,user disabled" doc:"In this state"`
+	Tag    string `query:"tag" maxLength:"512" doc:"With this tag: NAME=VALUE, or NAME for any value"`
+	Limit  int    `query:"limit" minimum:"0" maximum:"1000" doc:"How many at most; 0: 100"`
+	Cursor string `query:"cursor" maxLength:"512" doc:"Next of the page before"`
+}
+
+// ownedKey is a key with its owner; nil where it is nobody's.
+type ownedKey struct {
+	accounts.Key
+	owner *accounts.User
 }
 
 func (s *Server) listKeys(ctx context.Context, in *keyList) (api.List[api.Key], error) {
@@ -22,14 +32,28 @@ func (s *Server) listKeys(ctx context.Context, in *keyList) (api.List[api.Key], 
 	if err != nil {
 		return api.List[api.Key]{}, err
 	}
-	sort.Slice(keys, func(i, j int) bool { return keys[i].Name < keys[j].Name })
-	list := api.List[api.Key]{Items: make([]api.Key, 0, len(keys))}
+	users, err := s.usersByID(ctx)
+	if err != nil {
+		return api.List[api.Key]{}, err
+	}
+	who := callerOf(ctx)
+	var wanted []ownedKey
 	for i := range keys {
-		if in.OneUse || !oneUse(&keys[i]) {
-			list.Items = append(list.Items, s.viewKey(&keys[i]))
+		key := ownedKey{Key: keys[i]}
+		if owner, there := users[key.UserID]; there {
+			key.owner = &owner
+		}
+		if who.sees(key.UserID) && s.takesKey(in, &key) {
+			wanted = append(wanted, key)
 		}
 	}
-	return list, nil
+	return pageOf(page{in.Limit, in.Cursor}, wanted,
+		func(k *ownedKey) string { return k.Name }, func(k *ownedKey) api.Key { return s.viewKey(&k.Key, k.owner) })
+}
+
+func (s *Server) takesKey(in *keyList, key *ownedKey) bool {
+	return (in.OneUse || !oneUse(&key.Key)) && takesName(in.Name, key.Name) && takesUser(in.User, key.owner) &&
+		takesTag(in.Tag, key.Tags) && (in.State == "" || in.State == s.stateOf(&key.Key, key.owner).String())
 }
 
 func (s *Server) showKey(ctx context.Context, in *named) (api.Key, error) {
@@ -37,34 +61,90 @@ func (s *Server) showKey(ctx context.Context, in *named) (api.Key, error) {
 	if err != nil {
 		return api.Key{}, found(err, "key", in.Name)
 	}
-	return s.viewKey(&key), nil
+	if !callerOf(ctx).sees(key.UserID) {
+		return api.Key{}, noSuch("key", in.Name)
+	}
+	owner, err := ownerOf(&key, func(id string) (accounts.User, error) { return s.store.User(ctx, id) })
+	if err != nil {
+		return api.Key{}, err
+	}
+	return s.viewKey(&key, owner), nil
 }
 
 func (s *Server) createKey(ctx context.Context, in *body[api.NewKey]) (api.CreatedKey, error) {
-	if problems := s.checkNewKey(&in.Body); len(problems) > 0 {
+	key, problems := s.newKey(&in.Body)
+	if len(problems) > 0 {
 		return api.CreatedKey{}, invalid(problems)
-	}
-	key := accounts.Key{ID: accounts.NewID("key", s.now()), Name: in.Body.Name, Tags: in.Body.Tags}
-	if in.Body.ExpiresAt != nil {
-		key.ExpiresAt = in.Body.ExpiresAt.UTC().Truncate(time.Millisecond)
 	}
 	secret, err := s.issue(&key)
 	if err != nil {
 		return api.CreatedKey{}, err
 	}
-	_, _, err = s.change(ctx, local("key.create"), func(st State) error {
-		switch _, err := st.Key(key.Name); {
-		case err == nil:
-			return nameTaken("key", key.Name)
-		case !errors.Is(err, accounts.ErrNotFound):
+	created := api.CreatedKey{Secret: secret.Reveal()}
+	_, _, err = s.change(ctx, by(ctx, "key.create"), func(st State) error {
+		if err := keyNameFree(st, key.Name); err != nil {
 			return err
 		}
-		return st.PutKey(key)
+		if err := giveKeyTo(st, &key, in.Body.User); err != nil {
+			return err
+		}
+		created.Key, err = s.putKey(st, &key)
+		return err
 	})
 	if err != nil {
 		return api.CreatedKey{}, err
 	}
-	return api.CreatedKey{Key: s.viewKey(&key), Secret: secret.Reveal()}, nil
+	return created, nil
+}
+
+// newKey makes a key of what was asked for, without an owner and secrets.
+func (s *Server) newKey(in *api.NewKey) (accounts.Key, []api.Problem) {
+	key := accounts.Key{ID: accounts.NewID("key", s.now()), Name: in.Name, Tags: in.Tags, Models: in.Models}
+	problems := checkTags(in.Tags)
+	if !accounts.ValidName(in.Name) {
+		problems = append(problems, badName("name"))
+	}
+	if in.ExpiresAt != nil {
+		key.ExpiresAt = in.ExpiresAt.UTC().Truncate(time.Millisecond)
+		problems = append(problems, s.checkEnd(key.ExpiresAt)...)
+	}
+	limits, found := readLimits(in.Limits)
+	key.Limits = limits
+	problems = append(problems, found...)
+	problems = append(problems, checkModels(in.Models)...)
+	sort.SliceStable(problems, func(i, j int) bool { return problems[i].Field < problems[j].Field })
+	return key, problems
+}
+
+func (s *Server) checkEnd(end time.Time) []api.Problem {
+	if !end.After(s.now()) {
+		return []api.Problem{{Field: "expires_at", Message: "is in the past"}}
+	}
+	return nil
+}
+
+func keyNameFree(st State, name string) error {
+	switch _, err := st.Key(name); {
+	case err == nil:
+		return nameTaken("key", name)
+	case !errors.Is(err, accounts.ErrNotFound):
+		return err
+	}
+	return nil
+}
+
+// giveKeyTo makes a key a user's, or, where the name is empty, nobody's.
+func giveKeyTo(st State, key *accounts.Key, user string) error {
+	if user == "" {
+		key.UserID = ""
+		return nil
+	}
+	owner, err := st.User(user)
+	if err != nil {
+		return found(err, "user", user)
+	}
+	key.UserID = owner.ID
+	return nil
 }
 
 // issue gives key a new secret, in place of any it had, and its birthday.
@@ -80,67 +160,65 @@ func (s *Server) issue(key *accounts.Key) (accounts.Secret, error) {
 	return secret, nil
 }
 
-func (s *Server) revokeKey(ctx context.Context, in *named) (api.Key, error) {
-	var key accounts.Key
-	_, _, err := s.change(ctx, local("key.revoke"), func(st State) error {
-		var err error
-		if key, err = st.Key(in.Name); err != nil {
-			return err
-		}
-		if !key.RevokedAt.IsZero() {
-			return errLeave
-		}
-		key.RevokedAt = s.now()
-		return st.PutKey(key)
-	})
+// putKey stores a key and shows it as it is then.
+func (s *Server) putKey(st State, key *accounts.Key) (api.Key, error) {
+	if err := st.PutKey(*key); err != nil {
+		return api.Key{}, err
+	}
+	return s.keyIn(st, key.ID)
+}
+
+func (s *Server) keyIn(st State, id string) (api.Key, error) {
+	key, err := st.Key(id)
 	if err != nil {
-		return api.Key{}, found(err, "key", in.Name)
+		return api.Key{}, err
 	}
-	return s.viewKey(&key), nil
+	owner, err := ownerOf(&key, st.User)
+	if err != nil {
+		return api.Key{}, err
+	}
+	return s.viewKey(&key, owner), nil
 }
 
-// The bounds of a key's tags.
-const (
-	maxTags     = 32
-	maxTagValue = 256
-)
-
-func (s *Server) checkNewKey(in *api.NewKey) []api.Problem {
-	var problems []api.Problem
-	if !accounts.ValidName(in.Name) {
-		problems = append(problems, badName("name"))
+// ownerOf finds the owner of a key; nil where it is nobody's.
+func ownerOf(key *accounts.Key, find func(id string) (accounts.User, error)) (*accounts.User, error) {
+	if key.UserID == "" {
+		return nil, nil
 	}
-	if in.ExpiresAt != nil && !in.ExpiresAt.After(s.now()) {
-		problems = append(problems, api.Problem{Field: "expires_at", Message: "is in the past"})
+	owner, err := find(key.UserID)
+	if errors.Is(err, accounts.ErrNotFound) { // went after the key was read
+		return nil, nil
 	}
-	if len(in.Tags) > maxTags {
-		problems = append(problems, api.Problem{Field: "tags", Message: fmt.Sprintf("are more than %d", maxTags)})
-	}
-	for name, value := range in.Tags {
-		switch {
-		case !accounts.ValidName(name):
-			problems = append(problems, api.Problem{Field: "tags", Message: "the name of a tag must match " + accounts.NamePattern})
-		case name == oneUseTag:
-			problems = append(problems, api.Problem{Field: "tags." + name, Message: "is kept for the gateway's own keys"})
-		case len(value) > maxTagValue || strings.ContainsFunc(value, unicode.IsControl):
-			problems = append(problems, api.Problem{Field: "tags." + name,
-				Message: fmt.Sprintf("must be one line of at most %d bytes", maxTagValue)})
-		}
-	}
-	sort.Slice(problems, func(i, j int) bool { return problems[i].Field < problems[j].Field })
-	return problems
+	return &owner, err
 }
 
-func badName(field string) api.Problem {
-	return api.Problem{Field: field, Message: "must match " + accounts.NamePattern}
+func (s *Server) stateOf(key *accounts.Key, owner *accounts.User) accounts.KeyState {
+	state := key.State(s.now())
+	if state == accounts.KeyActive && owner != nil && owner.Disabled {
+		return accounts.OwnerDisabled
+	}
+	return state
 }
 
-func (s *Server) viewKey(key *accounts.Key) api.Key {
+func (s *Server) viewKey(key *accounts.Key, owner *accounts.User) api.Key {
 	view := api.Key{
-		ID: key.ID, Name: key.Name, Tags: key.Tags, State: key.State(s.now()).String(),
+		ID: key.ID, Name: key.Name, Tags: key.Tags, Models: key.Models, Enabled: !key.Disabled,
+		State: s.stateOf(key, owner).String(), Last4: last4(key.Secrets),
 		CreatedAt: key.CreatedAt, ExpiresAt: moment(key.ExpiresAt), RevokedAt: moment(key.RevokedAt),
+		LastUsedAt: moment(key.LastUsedAt), ETag: etag(key.Seq),
 	}
-	view.Last4 = last4(key.Secrets)
+	if owner != nil {
+		view.User = owner.Name
+	}
+	for _, limit := range key.Limits {
+		view.Limits = append(view.Limits, limit.String())
+	}
+	for i := range key.Secrets {
+		secret := &key.Secrets[i]
+		view.Secrets = append(view.Secrets, api.KeySecret{
+			Last4: secret.Last4, CreatedAt: secret.CreatedAt, ExpiresAt: moment(secret.ExpiresAt),
+		})
+	}
 	return view
 }
 

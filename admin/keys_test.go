@@ -25,8 +25,9 @@ func TestAKeyIsShownOnceAndWorks(t *testing.T) {
 		t.Error("what is stored is not the hash of the secret")
 	}
 	want := api.Key{
-		ID: created.ID, Name: "ci-bot", Tags: map[string]string{"env": "ci"}, State: "active",
-		Last4: created.Secret[len(created.Secret)-4:], CreatedAt: g.clock.Now(), ExpiresAt: &expires,
+		ID: created.ID, Name: "ci-bot", Tags: map[string]string{"env": "ci"}, Enabled: true, State: "active",
+		Last4: created.Secret[len(created.Secret)-4:], CreatedAt: g.clock.Now(), ExpiresAt: &expires, ETag: "1",
+		Secrets: []api.KeySecret{{Last4: created.Secret[len(created.Secret)-4:], CreatedAt: g.clock.Now()}},
 	}
 	if diff := cmp.Diff(want, created.Key); diff != "" {
 		t.Errorf("created (-want +got):\n%s", diff)
@@ -65,7 +66,7 @@ func TestRevokingEndsAKeyOnce(t *testing.T) {
 	g := open(t)
 	_, err := g.CreateKey(t.Context(), api.NewKey{Name: "ci-bot"})
 	must(t, err)
-	revoked, err := g.RevokeKey(t.Context(), "ci-bot")
+	revoked, err := g.RevokeKey(t.Context(), "ci-bot", api.RevokeKey{})
 	must(t, err)
 	if revoked.State != "revoked" || revoked.RevokedAt == nil || !revoked.RevokedAt.Equal(g.clock.Now()) {
 		t.Errorf("revoked key is %+v", revoked)
@@ -73,7 +74,7 @@ func TestRevokingEndsAKeyOnce(t *testing.T) {
 	head, err := g.store.Head(t.Context())
 	must(t, err)
 	g.clock.Pass(time.Hour)
-	again, err := g.RevokeKey(t.Context(), "ci-bot")
+	again, err := g.RevokeKey(t.Context(), "ci-bot", api.RevokeKey{})
 	must(t, err)
 	if diff := cmp.Diff(revoked, again); diff != "" {
 		t.Errorf("revoking twice changed the key:\n%s", diff)
@@ -93,7 +94,7 @@ func TestRefusedKeys(t *testing.T) {
 	refusedWith(t, err, api.CodeConflict, 409, `key "taken" already exists`)
 	_, err = g.Key(t.Context(), "nobody")
 	refusedWith(t, err, api.CodeNotFound, 404, `no key "nobody"`)
-	_, err = g.RevokeKey(t.Context(), "nobody")
+	_, err = g.RevokeKey(t.Context(), "nobody", api.RevokeKey{})
 	refusedWith(t, err, api.CodeNotFound, 404, `no key "nobody"`)
 	for _, name := range []string{"", ".", "..", "a/b", "sk-lgw-Secret", "%2e"} {
 		_, err = g.Key(t.Context(), name)

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -36,32 +37,42 @@ func newUpstream(in *api.NewUpstream, reach rules.Reach) (accounts.Upstream, []a
 	if u.URL == "" {
 		u.URL = providerURL(u.Provider)
 	}
-	if u.URL == "" {
-		problems = append(problems, api.Problem{Field: "url", Message: "is missing; this provider has no address of its own",
-			Hint: "give one: llmgw upstreams create NAME --provider PROVIDER --url https://HOST"})
+	problems = append(problems, checkURL(u.URL, reach)...)
+	var found []api.Problem
+	u.Timeouts, found = readTimeouts(in.Timeouts)
+	problems = append(problems, found...)
+	u.IdleTimeout, found = readDuration("idle_timeout", in.IdleTimeout)
+	problems = append(problems, found...)
+	return u, append(problems, checkUpstream(&u)...)
+}
+
+// readTimeouts reads all of the timeouts: those that are not given are none.
+func readTimeouts(in *api.Timeouts) (accounts.Timeouts, []api.Problem) {
+	if in == nil {
+		return accounts.Timeouts{}, nil
 	}
-	if u.URL != "" {
-		problems = append(problems, checkReach(u.URL, reach)...)
-	}
+	var problems []api.Problem
 	duration := func(field, text string) time.Duration {
 		d, problem := readDuration(field, text)
 		problems = append(problems, problem...)
 		return d
 	}
-	if t := in.Timeouts; t != nil {
-		u.Timeouts = accounts.Timeouts{
-			Connect:        duration("timeouts.connect", t.Connect),
-			ResponseHeader: duration("timeouts.response_header", t.ResponseHeader),
-			FirstToken:     duration("timeouts.first_token", t.FirstToken),
-			Idle:           duration("timeouts.idle", t.Idle),
-			Total:          duration("timeouts.total", t.Total),
-		}
+	return accounts.Timeouts{
+		Connect:        duration("timeouts.connect", in.Connect),
+		ResponseHeader: duration("timeouts.response_header", in.ResponseHeader),
+		FirstToken:     duration("timeouts.first_token", in.FirstToken),
+		Idle:           duration("timeouts.idle", in.Idle),
+		Total:          duration("timeouts.total", in.Total),
+	}, problems
+}
+
+// checkURL says that a URL is missing, or why the gateway would never call it.
+func checkURL(url string, reach rules.Reach) []api.Problem {
+	if url == "" {
+		return []api.Problem{{Field: "url", Message: "is missing; this provider has no address of its own",
+			Hint: "give one: --url https://HOST"}}
 	}
-	u.IdleTimeout = duration("idle_timeout", in.IdleTimeout)
-	if u.MaxIdle < 0 {
-		problems = append(problems, api.Problem{Field: "max_idle", Message: "is negative"})
-	}
-	return u, append(problems, checkUpstream(&u)...)
+	return checkReach(url, reach)
 }
 
 // checkReach says why the gateway would never call a URL, as far as its text
@@ -82,6 +93,14 @@ func checkReach(url string, reach rules.Reach) []api.Problem {
 // missing: newUpstream says that with more sense.
 func checkUpstream(u *accounts.Upstream) []api.Problem {
 	var problems []api.Problem
+	if u.MaxIdle < 0 {
+		problems = append(problems, api.Problem{Field: "max_idle", Message: "is negative"})
+	}
+	for i, model := range u.Models {
+		if isKeyLike(model) {
+			problems = append(problems, keyInField(fmt.Sprintf("models[%d]", i)))
+		}
+	}
 	for _, err := range u.Validate() {
 		field, message, _ := strings.Cut(err.Error(), ": ")
 		if field != "url" || u.URL != "" {

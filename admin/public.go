@@ -14,22 +14,35 @@ const (
 	maxScrapes  = 8
 )
 
-// Public is the handler of the admin listener: what needs no login.
+// Public is the handler of the admin listener: the API behind logins, and what
+// Health answers.
+func (s *Server) Public() http.Handler {
+	mux := http.NewServeMux()
+	s.handleHealth(mux)
+	mux.Handle("/", s.public)
+	return mux
+}
+
+// Health is the handler of a listener that has no API: what needs no login.
 //
 //	/healthz       200 while the process answers
 //	/readyz        200, or 503 with the reason
 //	/metrics       Prometheus
 //	/openapi.json  the description of the API, which answers elsewhere
-func (s *Server) Public() http.Handler {
+func (s *Server) Health() http.Handler {
 	mux := http.NewServeMux()
+	s.handleHealth(mux)
+	mux.HandleFunc("/", serveNothing)
+	return mux
+}
+
+func (s *Server) handleHealth(mux *http.ServeMux) {
 	mux.HandleFunc("GET /healthz", serveHealth)
 	mux.HandleFunc("GET /readyz", s.serveReady)
 	mux.HandleFunc("GET /openapi.json", s.serveOpenAPI)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.gatherer, promhttp.HandlerOpts{
 		Timeout: scrapeLimit, MaxRequestsInFlight: maxScrapes,
 	}))
-	mux.HandleFunc("/", serveNothing)
-	return mux
 }
 
 func serveHealth(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok") }

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"net/http"
 	"net/netip"
@@ -95,8 +96,9 @@ func (q *question) readPath() {
 	q.Wire, q.Model, q.HasModel, q.Stream = q.read.Wire, q.read.Model, q.read.HasModel, q.read.Stream
 }
 
-// identify puts in who is asked about. Tags that are asked for go before the
-// key's own.
+// identify puts in who is asked about: of a key its owner and its allow-list,
+// too. Tags that are asked for go before the key's own. A user who is asked for
+// and does not own the key is a name, and nobody whose bindings count.
 func (s *Server) identify(ctx context.Context, q *question, in *api.ExplainRequest) error {
 	q.Tags = maps.Clone(in.Tags)
 	if in.Key == "" {
@@ -106,18 +108,49 @@ func (s *Server) identify(ctx context.Context, q *question, in *api.ExplainReque
 	if err != nil {
 		return found(err, "key", in.Key)
 	}
-	q.Key, q.Tags = key.Name, maps.Clone(key.Tags)
+	who, err := s.identityOf(ctx, &key)
+	if err != nil {
+		return err
+	}
+	q.KeyID, q.Key, q.Tags, q.Allowed = who.KeyID, who.KeyName, maps.Clone(who.Tags), who.Models
 	if q.Tags == nil {
 		q.Tags = map[string]string{}
 	}
 	maps.Copy(q.Tags, in.Tags)
-	switch key.State(s.now()) {
+	if in.User == "" || in.User == who.UserName {
+		q.UserID, q.User, q.UserTags = who.UserID, who.UserName, who.UserTags
+	}
+	switch state := who.State(s.now()); state {
 	case accounts.KeyRevoked:
 		q.refuse(rules.RefuseRevoked(key.Name))
 	case accounts.KeyExpired:
 		q.refuse(rules.RefuseExpired(key.Name, key.ExpiresAt))
+	case accounts.KeyDisabled, accounts.OwnerDisabled:
+		q.refuse(rules.RefuseDisabled(key.Name, state))
 	}
 	return nil
+}
+
+// identityOf gives who calls with a key: the key as it is stored, and its owner
+// as its newest secret leads there. A key without a secret can be asked about all
+// the same, without its owner; so can one whose secret has had its time.
+func (s *Server) identityOf(ctx context.Context, key *accounts.Key) (accounts.Identity, error) {
+	who := accounts.Identity{
+		KeyID: key.ID, KeyName: key.Name, Tags: key.Tags, Models: key.Models,
+		Disabled: key.Disabled, ExpiresAt: key.ExpiresAt, RevokedAt: key.RevokedAt,
+	}
+	if len(key.Secrets) == 0 {
+		return who, nil
+	}
+	found, err := s.store.Identify(ctx, key.Secrets[len(key.Secrets)-1].Hash)
+	switch {
+	case errors.Is(err, accounts.ErrNotFound):
+		return who, nil
+	case err != nil:
+		return who, err
+	}
+	who.UserID, who.UserName, who.UserTags, who.UserDisabled = found.UserID, found.UserName, found.UserTags, found.UserDisabled
+	return who, nil
 }
 
 // readBody looks into the body as the proxy does. A model or stream that is

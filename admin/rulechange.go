@@ -30,7 +30,7 @@ type ruleChange struct {
 // it changed. What changes nothing makes no revision.
 func (s *Server) changeRules(ctx context.Context, c *ruleChange) (api.Plan, error) {
 	begun := time.Now()
-	meta := local(c.kind)
+	meta := by(ctx, c.kind)
 	meta.Why, meta.Base = c.message, c.base
 
 	var plan api.Plan

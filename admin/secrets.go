@@ -27,6 +27,11 @@ func (s *Server) addSecret(ctx context.Context, in *namedBody[api.NewSecret]) (a
 	if problems := s.checkNewSecret(in.Name, &in.Body); len(problems) > 0 {
 		return api.AddedSecret{}, invalid(problems)
 	}
+	if in.Body.Make {
+		if refused := operator.lets(callerOf(ctx)); refused != nil { // it may make a key
+			return api.AddedSecret{}, refused
+		}
+	}
 	secret, err := s.issuer().Issue()
 	if err != nil {
 		return api.AddedSecret{}, fmt.Errorf("issuing a secret of key %q: %w", in.Name, err)
@@ -35,34 +40,38 @@ func (s *Server) addSecret(ctx context.Context, in *namedBody[api.NewSecret]) (a
 		Hash: accounts.HashKey(secret.Reveal()), Last4: secret.Last4(), CreatedAt: s.now(),
 		ExpiresAt: in.Body.ExpiresAt.UTC().Truncate(time.Millisecond),
 	}
-	var key accounts.Key
-	_, _, err = s.change(ctx, local("secret.add"), func(st State) error {
-		var err error
-		if key, err = s.keyForSecret(st, in.Name, in.Body.Make); err != nil {
+	var view api.Key
+	_, _, err = s.change(ctx, by(ctx, "secret.add"), func(st State) error {
+		key, err := s.keyForSecret(ctx, st, in.Name, in.Body.Make)
+		if err != nil {
 			return err
 		}
 		if len(key.Secrets) >= maxSecrets {
 			return tooManySecrets(key.Name)
 		}
 		key.Secrets = append(key.Secrets, added)
-		return st.PutKey(key)
+		view, err = s.putKey(st, &key)
+		return err
 	})
 	if err != nil {
 		return api.AddedSecret{}, found(err, "key", in.Name)
 	}
 	return api.AddedSecret{
-		Key: s.viewKey(&key), Secret: secret.Reveal(),
+		Key: view, Secret: secret.Reveal(),
 		SecretID: hex.EncodeToString(added.Hash[:]), SecretExpiresAt: added.ExpiresAt,
 	}, nil
 }
 
 // keyForSecret gives a key in force, without the secrets that ended long ago.
-func (s *Server) keyForSecret(st State, name string, mayMake bool) (accounts.Key, error) {
+func (s *Server) keyForSecret(ctx context.Context, st State, name string, mayMake bool) (accounts.Key, error) {
 	key, err := st.Key(name)
 	switch {
 	case errors.Is(err, accounts.ErrNotFound) && mayMake:
 		return accounts.Key{ID: accounts.NewID("key", s.now()), Name: name, CreatedAt: s.now()}, nil
 	case err != nil:
+		return key, err
+	}
+	if err := mayHandle(ctx, &key); err != nil {
 		return key, err
 	}
 	state := key.State(s.now())
@@ -73,11 +82,12 @@ func (s *Server) keyForSecret(st State, name string, mayMake bool) (accounts.Key
 	if state != accounts.KeyActive {
 		return key, notInForce(key.Name, state)
 	}
-	before := s.now().Add(-endedSecretKept)
-	key.Secrets = slices.DeleteFunc(slices.Clone(key.Secrets), func(k accounts.KeySecret) bool {
-		return !k.ExpiresAt.IsZero() && k.ExpiresAt.Before(before)
-	})
+	key.Secrets = slices.DeleteFunc(slices.Clone(key.Secrets), s.endedLongAgo)
 	return key, nil
+}
+
+func (s *Server) endedLongAgo(secret accounts.KeySecret) bool {
+	return !secret.ExpiresAt.IsZero() && secret.ExpiresAt.Before(s.now().Add(-endedSecretKept))
 }
 
 func (s *Server) checkNewSecret(name string, in *api.NewSecret) []api.Problem {
@@ -110,12 +120,7 @@ func (s *Server) setSecretEnd(ctx context.Context, in *secretEnd) (api.Key, erro
 	if in.Body.ExpiresAt.After(s.now().Add(longestSecretLife)) {
 		return api.Key{}, invalid([]api.Problem{longLived()})
 	}
-	var key accounts.Key
-	_, _, err := s.change(ctx, local("secret.end"), func(st State) error {
-		var err error
-		if key, err = st.Key(in.Name); err != nil {
-			return err
-		}
+	return s.changeKey(ctx, "secret.end", in.Name, "", func(_ State, key *accounts.Key) error {
 		i := slices.IndexFunc(key.Secrets, func(k accounts.KeySecret) bool {
 			return !k.ExpiresAt.IsZero() && hex.EncodeToString(k.Hash[:]) == in.ID
 		})
@@ -127,12 +132,8 @@ func (s *Server) setSecretEnd(ctx context.Context, in *secretEnd) (api.Key, erro
 			end = now
 		}
 		key.Secrets[i].ExpiresAt = end
-		return st.PutKey(key)
+		return nil
 	})
-	if err != nil {
-		return api.Key{}, found(err, "key", in.Name)
-	}
-	return s.viewKey(&key), nil
 }
 
 func notInForce(name string, state accounts.KeyState) *failure {

@@ -93,7 +93,7 @@ func TestAKeyForProgramsIsMadeOnceAndAgainAfterItWasRevoked(t *testing.T) {
 	if first.ID != second.ID || first.Secret == second.Secret {
 		t.Errorf("two programs have %s and %s", first.ID, second.ID)
 	}
-	_, err = g.RevokeKey(t.Context(), "run@laptop")
+	_, err = g.RevokeKey(t.Context(), "run@laptop", api.RevokeKey{})
 	must(t, err)
 	if got := []string{g.state(t, first.Secret), g.state(t, second.Secret)}; !cmp.Equal(got, []string{"revoked", "revoked"}) {
 		t.Errorf("after the key was revoked its secrets are %v", got)
@@ -142,7 +142,7 @@ func TestRefusedSecrets(t *testing.T) {
 	must(t, err)
 	_, err = g.CreateKey(t.Context(), api.NewKey{Name: "gone"})
 	must(t, err)
-	_, err = g.RevokeKey(t.Context(), "gone")
+	_, err = g.RevokeKey(t.Context(), "gone", api.RevokeKey{})
 	must(t, err)
 	g.clock.Pass(2 * time.Hour)
 	soon := g.clock.Now().Add(time.Hour)

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"time"
 
 	"github.com/llmgw/llmgw/accounts"
 	"github.com/llmgw/llmgw/rules"
@@ -13,6 +14,9 @@ type Store interface {
 	ConfigStore
 	HistoryStore
 	KeyStore
+	UserStore
+	BindingStore
+	AuditStore
 
 	// Change runs f on the state in force and commits what it did, all of it or,
 	// where f fails, nothing; the error of f is in the chain of its own. It may
@@ -38,6 +42,58 @@ type HistoryStore interface {
 type KeyStore interface {
 	Keys(ctx context.Context) ([]accounts.Key, error)
 	Key(ctx context.Context, name string) (accounts.Key, error)
+	// Identify gives who calls with the key of a hash, its owner included.
+	Identify(ctx context.Context, hash accounts.KeyHash) (*accounts.Identity, error)
+}
+
+// UserStore reads users, found by name or ID.
+type UserStore interface {
+	Users(ctx context.Context) ([]accounts.User, error)
+	User(ctx context.Context, nameOrID string) (accounts.User, error)
+}
+
+// BindingStore reads bindings.
+type BindingStore interface {
+	Bindings(ctx context.Context) ([]accounts.Binding, error)
+}
+
+// AuditStore looks at what was done. A change is never cut in two: there may be
+// more entries than the query's Limit.
+type AuditStore interface {
+	Audit(ctx context.Context, query AuditQuery) ([]accounts.Audit, error) // the newest first
+}
+
+// AuditQuery says which part of the audit is wanted. The zero value is all of
+// it. Words are compared whole, but for an Action that ends in *.
+type AuditQuery struct {
+	Actor, Action, Subject, Name string
+
+	Since, Until time.Time // from Since on, before Until; zero: no bound
+	Before       int64     // changes with a lower number than this; 0: from the newest on
+	Limit        int       // entries; 0: all
+}
+
+// AccountStore is what logins need to know and keep. Sessions are no changes:
+// what becomes of them is in no log.
+type AccountStore interface {
+	UserStore
+	SessionStore
+
+	// Sealed gives a secret of the installation, made by make once and for all.
+	Sealed(ctx context.Context, name string, make func() ([]byte, error)) ([]byte, error)
+	NoteLogin(ctx context.Context, userID string, at time.Time) error
+}
+
+// SessionStore keeps logins and personal access tokens.
+type SessionStore interface {
+	PutSession(ctx context.Context, session accounts.Session) error
+	Session(ctx context.Context, id string) (accounts.Session, error)
+	SessionByHash(ctx context.Context, hash accounts.KeyHash) (accounts.Session, error)
+	Sessions(ctx context.Context, userID string) ([]accounts.Session, error) // "": of everybody
+	// RenewSession gives a session another hash, atomically. A hash that was
+	// replaced before ends the session and is ErrNotFound: somebody has a copy.
+	RenewSession(ctx context.Context, old, renewed accounts.KeyHash, now, expires time.Time) (accounts.Session, error)
+	DeleteSession(ctx context.Context, id string) error
 }
 
 // State is the truth within one change.
@@ -46,6 +102,28 @@ type State interface {
 	RuleState
 	UpstreamState
 	KeyState
+	UserState
+	BindingState
+}
+
+// UserState holds the users, found by name or ID. A user who is disabled, or whose password becomes
+// another, has no sessions any more once the change is made.
+type UserState interface {
+	Users() ([]accounts.User, error)
+	User(nameOrID string) (accounts.User, error)
+	PutUser(user accounts.User) error // replaces the one of that ID
+	// DeleteUser takes the user's bindings and sessions along. It fails with
+	// ErrInUse, its text naming the keys, where the user owns some that are not
+	// revoked.
+	DeleteUser(nameOrID string) error
+}
+
+// BindingState holds the bindings.
+type BindingState interface {
+	Bindings() ([]accounts.Binding, error)
+	Binding(id string) (accounts.Binding, error)
+	PutBinding(binding accounts.Binding) error // replaces the one of that ID
+	DeleteBinding(id string) error
 }
 
 // RuleState holds the sets of rules.
@@ -69,5 +147,6 @@ type UpstreamState interface {
 type KeyState interface {
 	Keys() ([]accounts.Key, error)
 	Key(name string) (accounts.Key, error)
-	PutKey(key accounts.Key) error // replaces the one of that ID
+	PutKey(key accounts.Key) error   // replaces the one of that ID
+	DeleteKey(nameOrID string) error // takes the key's bindings along
 }

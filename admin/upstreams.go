@@ -4,24 +4,32 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"sort"
+	"slices"
 	"time"
 
 	"github.com/llmgw/llmgw/accounts"
 	"github.com/llmgw/llmgw/admin/api"
 )
 
-func (s *Server) listUpstreams(ctx context.Context, _ *nothing) (api.List[api.Upstream], error) {
+type upstreamList struct {
+	Name     string `query:"name" maxLength:"256" doc:"Of these names: a pattern, * is any run of characters"`
+	Provider string `query:"provider" maxLength:"256" doc:"Of this provider"`
+	State    string `query:"state" enum:"enabled,disabled" doc:"In this state"`
+	Limit    int    `query:"limit" minimum:"0" maximum:"1000" doc:"How many at most; 0: 100"`
+	Cursor   string `query:"cursor" maxLength:"512" doc:"Next of the page before"`
+}
+
+func (s *Server) listUpstreams(ctx context.Context, in *upstreamList) (api.List[api.Upstream], error) {
 	config, err := s.store.Load(ctx)
 	if err != nil {
 		return api.List[api.Upstream]{}, err
 	}
-	list := api.List[api.Upstream]{Items: make([]api.Upstream, 0, len(config.Upstreams))}
-	for i := range config.Upstreams {
-		list.Items = append(list.Items, s.viewUpstream(ctx, &config.Upstreams[i]))
-	}
-	sort.Slice(list.Items, func(i, j int) bool { return list.Items[i].Name < list.Items[j].Name })
-	return list, nil
+	wanted := slices.DeleteFunc(config.Upstreams, func(u accounts.Upstream) bool {
+		return !takesName(in.Name, u.Name) || in.Provider != "" && in.Provider != string(u.Provider) ||
+			in.State != "" && (in.State == "enabled") != u.Enabled
+	})
+	return pageOf(page{in.Limit, in.Cursor}, wanted,
+		func(u *accounts.Upstream) string { return u.Name }, func(u *accounts.Upstream) api.Upstream { return s.viewUpstream(ctx, u) })
 }
 
 func (s *Server) showUpstream(ctx context.Context, in *named) (api.Upstream, error) {
@@ -60,14 +68,17 @@ func (s *Server) createUpstream(ctx context.Context, in *body[api.NewUpstream]) 
 	if len(problems) > 0 {
 		return api.Upstream{}, invalid(problems)
 	}
-	_, _, err := s.change(ctx, local("upstream.create"), func(st State) error {
-		switch _, err := st.Upstream(upstream.Name); {
-		case err == nil:
-			return nameTaken("upstream", upstream.Name)
-		case !errors.Is(err, accounts.ErrNotFound):
+	if c := in.Body.Credential; c != nil && c.Reference != "" {
+		if err := mayReference(ctx); err != nil {
+			return api.Upstream{}, err
+		}
+	}
+	_, _, err := s.change(ctx, by(ctx, "upstream.create"), func(st State) (err error) {
+		if err := upstreamNameFree(st, upstream.Name); err != nil {
 			return err
 		}
-		return st.PutUpstream(upstream)
+		upstream, err = putUpstream(st, upstream)
+		return err
 	})
 	if err != nil {
 		return api.Upstream{}, err
@@ -75,41 +86,86 @@ func (s *Server) createUpstream(ctx context.Context, in *body[api.NewUpstream]) 
 	return s.viewUpstream(ctx, &upstream), nil
 }
 
-func (s *Server) enableUpstream(ctx context.Context, in *named) (api.Upstream, error) {
-	return s.switchUpstream(ctx, "upstream.enable", in.Name, true)
+func upstreamNameFree(st State, name string) error {
+	switch _, err := st.Upstream(name); {
+	case err == nil:
+		return nameTaken("upstream", name)
+	case !errors.Is(err, accounts.ErrNotFound):
+		return err
+	}
+	return nil
 }
 
-func (s *Server) disableUpstream(ctx context.Context, in *named) (api.Upstream, error) {
-	return s.switchUpstream(ctx, "upstream.disable", in.Name, false)
+// putUpstream stores an upstream and gives it as it is then.
+func putUpstream(st State, upstream accounts.Upstream) (accounts.Upstream, error) {
+	err := st.PutUpstream(upstream)
+	if errors.Is(err, accounts.ErrInUse) {
+		return upstream, fail(http.StatusConflict, api.CodeInUse, err.Error(), "look at them: llmgw bindings list")
+	}
+	if err != nil {
+		return upstream, err
+	}
+	return st.Upstream(upstream.ID)
 }
 
-func (s *Server) switchUpstream(ctx context.Context, kind, name string, enabled bool) (api.Upstream, error) {
+// changeUpstream runs edit on an upstream within a change, and shows what became
+// of it.
+func (s *Server) changeUpstream(ctx context.Context, kind, name, ifMatch string, edit func(State, *accounts.Upstream) error) (api.Upstream, error) {
 	var upstream accounts.Upstream
-	_, _, err := s.change(ctx, local(kind), func(st State) error {
+	_, _, err := s.change(ctx, by(ctx, kind), func(st State) error {
 		var err error
 		if upstream, err = st.Upstream(name); err != nil {
+			return found(err, "upstream", name)
+		}
+		upstream.Credentials = slices.Clone(upstream.Credentials) // a State may share them
+		if err := matches(ifMatch, upstream.Seq, "upstream", upstream.Name); err != nil {
 			return err
 		}
-		if upstream.Enabled == enabled {
-			return errLeave
+		if err := edit(st, &upstream); err != nil {
+			return err
 		}
-		upstream.Enabled = enabled
-		return st.PutUpstream(upstream)
+		upstream, err = putUpstream(st, upstream)
+		return err
 	})
 	if err != nil {
-		return api.Upstream{}, found(err, "upstream", name)
+		return api.Upstream{}, err
 	}
 	return s.viewUpstream(ctx, &upstream), nil
 }
 
-func (s *Server) deleteUpstream(ctx context.Context, in *named) error {
-	_, _, err := s.change(ctx, local("upstream.delete"), func(st State) error {
-		return st.DeleteUpstream(in.Name)
+func (s *Server) enableUpstream(ctx context.Context, in *changed) (api.Upstream, error) {
+	return s.switchUpstream(ctx, "upstream.enable", in, true)
+}
+
+func (s *Server) disableUpstream(ctx context.Context, in *changed) (api.Upstream, error) {
+	return s.switchUpstream(ctx, "upstream.disable", in, false)
+}
+
+func (s *Server) switchUpstream(ctx context.Context, kind string, in *changed, enabled bool) (api.Upstream, error) {
+	return s.changeUpstream(ctx, kind, in.Name, in.IfMatch, func(_ State, u *accounts.Upstream) error {
+		if u.Enabled == enabled {
+			return errLeave
+		}
+		u.Enabled = enabled
+		return nil
+	})
+}
+
+func (s *Server) deleteUpstream(ctx context.Context, in *changed) error {
+	_, _, err := s.change(ctx, by(ctx, "upstream.delete"), func(st State) error {
+		upstream, err := st.Upstream(in.Name)
+		if err != nil {
+			return found(err, "upstream", in.Name)
+		}
+		if err := matches(in.IfMatch, upstream.Seq, "upstream", upstream.Name); err != nil {
+			return err
+		}
+		return st.DeleteUpstream(upstream.ID)
 	})
 	if errors.Is(err, accounts.ErrInUse) {
-		return fail(http.StatusConflict, api.CodeInUse, err.Error(), "change or delete them first: llmgw rules list")
+		return fail(http.StatusConflict, api.CodeInUse, err.Error(), "change or delete them first: llmgw rules list, llmgw bindings list")
 	}
-	return found(err, "upstream", in.Name)
+	return err
 }
 
 func (s *Server) viewUpstream(ctx context.Context, u *accounts.Upstream) api.Upstream {
@@ -117,12 +173,22 @@ func (s *Server) viewUpstream(ctx context.Context, u *accounts.Upstream) api.Ups
 		ID: u.ID, Name: u.Name, Provider: string(u.Provider), URL: u.URL, Auth: string(u.Auth),
 		Wires: u.Wires, Models: u.Models, Timeouts: viewTimeouts(u.Timeouts),
 		MaxIdle: u.MaxIdle, IdleTimeout: viewDuration(u.IdleTimeout), Websocket: u.Websocket, Enabled: u.Enabled,
-		Credentials: make([]api.Credential, 0, len(u.Credentials)), CreatedAt: u.CreatedAt,
+		Credentials: make([]api.Credential, 0, len(u.Credentials)), CreatedAt: u.CreatedAt, ETag: etag(u.Seq),
 	}
+	failed := s.lastErrors()
 	for i := range u.Credentials {
-		view.Credentials = append(view.Credentials, s.viewCredential(ctx, u, &u.Credentials[i]))
+		credential := s.viewCredential(ctx, u, &u.Credentials[i])
+		credential.LastError = failed[credential.ID]
+		view.Credentials = append(view.Credentials, credential)
 	}
 	return view
+}
+
+func (s *Server) lastErrors() map[string]string {
+	if s.failed == nil {
+		return nil
+	}
+	return s.failed()
 }
 
 func viewTimeouts(t accounts.Timeouts) *api.Timeouts {

@@ -29,7 +29,8 @@ type participant struct {
 	name string
 	addr string
 	key  string
-	pid  int // 0: not measured
+	pid  int    // 0: not measured
+	data string // the gateway's data directory
 	log  *logTail
 }
 
@@ -100,7 +101,7 @@ func (s *stand) gateway(ctx context.Context, upstream string) (*participant, err
 		return nil, err
 	}
 	s.started = append(s.started, g.child)
-	return &participant{name: nameGateway, addr: g.addr, key: g.key, pid: g.pid, log: g.log}, nil
+	return &participant{name: nameGateway, addr: g.addr, key: g.key, pid: g.pid, data: data, log: g.log}, nil
 }
 
 // emptyStore makes a data directory that no gateway has seen.

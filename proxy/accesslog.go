@@ -23,7 +23,7 @@ func (x *exchange) log() {
 		Int("status", r.status).
 		Str("end_reason", string(r.reason)).
 		Str("key", x.keyName()).
-		Str("user", "").
+		Str("user", x.userName()).
 		Str("rule", x.ruleName()).
 		Str("upstream", x.upstreamName()).
 		Str("wire", x.request.Wire.String()).
@@ -61,6 +61,13 @@ func (x *exchange) keyName() string {
 		return ""
 	}
 	return x.who.KeyName
+}
+
+func (x *exchange) userName() string {
+	if x.who == nil {
+		return ""
+	}
+	return x.who.UserName
 }
 
 func (x *exchange) ruleName() string {

@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"time"
@@ -17,6 +18,7 @@ type try struct {
 	to     *rules.Candidate
 	ctx    context.Context
 	cancel context.CancelCauseFunc
+	own    bool // ctx is this attempt's alone
 	watch  watch
 	failed bool
 }
@@ -29,7 +31,7 @@ func (x *exchange) attempts() (*answer, *failure) {
 	giveUp := time.Now().Add(d.Retry.Within)
 	for n := range d.Retry.Attempts {
 		last := n == d.Retry.Attempts-1
-		a, f := x.attempt(d.Candidates[n%len(d.Candidates)])
+		a, f := x.attemptWithAny(d.Candidates[n%len(d.Candidates)], giveUp)
 		kind, again := retryable(d.Retry.On, a, f)
 		if f == nil && !again && !last && a.upgraded == nil && !x.upload.wasBegun() && (d.Retry.On.Has(rules.OnReset) || d.Retry.On.Has(rules.OnTimeout)) {
 			f = x.firstBytes(a)
@@ -38,14 +40,7 @@ func (x *exchange) attempts() (*answer, *failure) {
 		if !again || last || !x.mayTryAgain(n+1, giveUp) || !x.upload.reclaim() {
 			return a, x.unlessEnded(f)
 		}
-		x.p.metrics.retries.WithLabelValues(x.upstreamName(), kind).Inc()
-		x.logRetried(a, f)
-		x.trace.attemptFailed(f)
-		if a != nil {
-			a.close()
-		}
-		x.try.end()
-		if f := x.stillValid(); f != nil {
+		if f := x.tryAgain(kind, a, f); f != nil {
 			return nil, f
 		}
 	}
@@ -92,8 +87,18 @@ func (x *exchange) unlessEnded(f *failure) *failure {
 		return x.clientGone()
 	case endDrained:
 		return drained()
+	case endRevoked:
+		return revokedEarly(x.ctx)
 	}
 	return f
+}
+
+// revokedEarly is what a caller hears who was cut before anything was sent.
+func revokedEarly(ctx context.Context) *failure {
+	if f := toldBy(ctx); f != nil {
+		return f
+	}
+	return revoked(invalidKey())
 }
 
 // stillValid asks again who is calling: a key that has ended meanwhile sends
@@ -109,10 +114,9 @@ func (x *exchange) stillValid() *failure {
 	return x.endedKey(who)
 }
 
-// attempt sends the request to one candidate and gives its answer, whose body
-// is still to be read.
+// attempt sends the request to one candidate, which x.target and x.credential
+// are of, and gives its answer, whose body is still to be read.
 func (x *exchange) attempt(to *rules.Candidate) (*answer, *failure) {
-	x.target = x.snap.target(to)
 	x.trace.beginAttempt(x)
 	out, f := x.outbound(to)
 	if f != nil {
@@ -124,7 +128,11 @@ func (x *exchange) attempt(to *rules.Candidate) (*answer, *failure) {
 		out.stream, out.length = x.upload.lend(&t.watch), x.upload.length
 	}
 	x.record.dispatch(time.Since(x.started))
+	x.tellSent()
 	x.target.traffic.requests.Add(1)
+	if x.credential != nil {
+		x.credential.health.requests.Add(1)
+	}
 	out.inform = x.informer()
 	a, err := x.target.carrier.do(t.ctx, out, func() { t.watch.enter(awaitHeader) })
 	x.lastWord()
@@ -138,11 +146,12 @@ func (x *exchange) attempt(to *rules.Candidate) (*answer, *failure) {
 	if a.status >= 500 {
 		x.try.fail(x.target)
 	}
-	if a.status == http.StatusUnauthorized && !x.target.secret.IsZero() {
+	x.credential.heed(a.status, a.header)
+	if a.status == http.StatusUnauthorized && x.credential != nil {
 		// Passed on, it would make the caller change a key that is right.
 		a.close()
 		x.try.fail(x.target)
-		return nil, credentialRefused(x.target.name)
+		return nil, credentialRefused(x.target.name).because(fmt.Errorf("the provider refused credential %q (401)", x.credential.name))
 	}
 	return a, nil
 }
@@ -153,8 +162,10 @@ func (x *exchange) beginTry(to *rules.Candidate) *try {
 	x.try = t
 	switch d := &x.decision; {
 	case d.FinishWhenGone:
+		t.own = true
 		t.ctx, t.cancel = x.outlivingClient()
 	case d.Retry.Attempts > 1:
+		t.own = true
 		t.ctx, t.cancel = context.WithCancelCause(x.ctx)
 	default: // the only attempt ends with the exchange
 		t.ctx, t.cancel = x.ctx, x.cancel
@@ -187,14 +198,16 @@ func (t *try) fail(at *target) {
 func (t *try) end() {
 	if t != nil {
 		t.watch.stop()
-		t.cancel(nil)
+		if t.own {
+			t.cancel(nil)
+		}
 	}
 }
 
 // blame counts a failure at the upstream, unless the client's own upload is what
 // went wrong.
 func (x *exchange) blame(f *failure) *failure {
-	if f.end != endClientStalled && f.reason() != endRejected {
+	if f.end != endClientStalled && f.end != endRevoked && f.reason() != endRejected {
 		x.try.fail(x.target)
 	}
 	return f
@@ -223,6 +236,8 @@ func (x *exchange) endedEarly() *failure {
 		return x.clientGone()
 	case endDrained:
 		return drained()
+	case endRevoked:
+		return revokedEarly(x.try.ctx)
 	case endConnectError:
 		return unreachable(name, noConnectionInTime, nil)
 	default:

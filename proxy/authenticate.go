@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/llmgw/llmgw/accounts"
+	"github.com/llmgw/llmgw/rules"
 )
 
 // carriers are the headers in which clients carry a credential. A gateway key
@@ -41,7 +42,8 @@ func (x *exchange) authenticate() *failure {
 	if err := x.p.options.Issuer().Check(key); err != nil {
 		return x.wrongKey(key)
 	}
-	who, err := x.p.options.Source.Identify(x.ctx, accounts.HashKey(key))
+	hash, told := accounts.HashKey(key), x.p.lost.told.Load()
+	who, err := x.p.options.Source.Identify(x.ctx, hash)
 	switch {
 	case errors.Is(err, accounts.ErrNotFound):
 		return x.unknownKey()
@@ -50,9 +52,25 @@ func (x *exchange) authenticate() *failure {
 	case err != nil:
 		return storeUnavailable().because(err)
 	}
+	x.calledBy(who)
+	if f := x.endedKey(who); f != nil {
+		return f
+	}
+	x.p.flights.known(x, hash)
+	if x.p.lost.told.Load() != told {
+		// Who looked for the exchanges of a changed key meanwhile may not have
+		// found this one, and the key may be the one.
+		return x.stillValid()
+	}
+	return nil
+}
+
+// calledBy notes who calls, as rules ask for it.
+func (x *exchange) calledBy(who *accounts.Identity) {
 	x.who = who
-	x.request.Key, x.request.Tags = who.KeyName, who.Tags
-	return x.endedKey(who)
+	q := &x.request
+	q.Key, q.KeyID, q.Tags, q.Allowed = who.KeyName, who.KeyID, who.Tags, who.Models
+	q.User, q.UserID, q.UserTags = who.UserName, who.UserID, who.UserTags
 }
 
 func (x *exchange) unknownKey() *failure {
@@ -62,15 +80,24 @@ func (x *exchange) unknownKey() *failure {
 
 // endedKey tells of a genuine key that is valid no more; nil where it is valid.
 func (x *exchange) endedKey(who *accounts.Identity) *failure {
-	switch now := time.Now(); who.State(now) {
-	case accounts.KeyRevoked:
-		x.p.metrics.authFailure("revoked")
-		return revokedKey(who.KeyName)
-	case accounts.KeyExpired:
-		x.p.metrics.authFailure("expired")
-		return expiredKey(who.KeyName, who.ExpiresAt)
+	f, reason := keyFailure(who)
+	if f != nil {
+		x.p.metrics.authFailure(reason)
 	}
-	return nil
+	return f
+}
+
+// keyFailure is endedKey, with the reason as the metric calls it.
+func keyFailure(who *accounts.Identity) (f *failure, reason string) {
+	switch state := who.State(time.Now()); state {
+	case accounts.KeyRevoked:
+		return revokedKey(who.KeyName), "revoked"
+	case accounts.KeyExpired:
+		return expiredKey(who.KeyName, who.ExpiresAt), "expired"
+	case accounts.KeyDisabled, accounts.OwnerDisabled:
+		return permanent(rules.RefuseDisabled(who.KeyName, state)), "disabled"
+	}
+	return nil, ""
 }
 
 // wrongKey tells a caller what is wrong with a text that is no key of ours.

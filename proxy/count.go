@@ -19,7 +19,7 @@ func (x *exchange) count() {
 	if r.code != "" && r.code != codeRule {
 		m.errors.WithLabelValues(r.code).Inc()
 	}
-	if r.status >= 500 || x.broken && r.reason != endClientGone && r.reason != endClientStalled {
+	if r.status >= 500 || x.broken && r.reason.isTheGateways() {
 		m.totals.errors.Add(1)
 	}
 	if r.stream {
@@ -33,15 +33,18 @@ func (x *exchange) count() {
 
 // series finds the handles of the exchange's rule and upstream.
 func (x *exchange) series() *series {
-	if x.decision.Rule == nil {
-		return x.p.metrics.unruled
-	}
-	row := x.snap.rules[x.decision.Rule.Index]
 	column := 0
 	if x.target != nil {
 		column = x.target.index + 1
 	}
-	return row.series(x.p.metrics, column, x.decision.Rule.Name, x.upstreamName())
+	switch {
+	case x.decision.Rule != nil:
+		row := x.snap.rules[x.decision.Rule.Index]
+		return row.series(x.p.metrics, column, x.decision.Rule.Name, x.upstreamName())
+	case column > 0: // where the caller is bound to
+		return x.snap.unruled.series(x.p.metrics, column, "", x.upstreamName())
+	}
+	return x.p.metrics.unruled
 }
 
 func (x *exchange) countUpstream(s *series) {

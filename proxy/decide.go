@@ -22,11 +22,15 @@ func (x *exchange) decide() *failure {
 	if d.Outcome == rules.Answer {
 		return nil
 	}
-	d.Keep(func(c *rules.Candidate) bool { return x.snap.target(c).problem == nil })
-	if len(d.Candidates) == 0 {
-		return noCredential(d.Rule.Name, x.target.name).because(x.target.problem)
+	first := d.Candidates[0]
+	d.Keep(func(c *rules.Candidate) bool { return x.snap.problem(&x.request, d, c) == nil })
+	switch {
+	case len(d.Candidates) > 0:
+		return nil
+	case x.target.problem == nil:
+		return boundCredential(x.target.name).because(x.snap.problem(&x.request, d, first))
 	}
-	return nil
+	return noCredential(d.RuleName(), x.target.name).because(x.target.problem)
 }
 
 // respond answers for a rule that sends nowhere.

@@ -26,9 +26,18 @@ const (
 	endRejected          endReason = "rejected"
 )
 
+// isTheGateways says whether an exchange that broke off is an error: of the
+// gateway's or its upstreams', and not what the client or an operator did.
+func (r endReason) isTheGateways() bool {
+	return r != endClientGone && r != endClientStalled && r != endRevoked
+}
+
 // endCause is why the gateway itself ended an exchange: the cause with which
 // its context is cancelled.
-type endCause struct{ reason endReason }
+type endCause struct {
+	reason endReason
+	said   *failure // what the caller hears, where the reason does not say it all
+}
 
 func (e *endCause) Error() string { return fmt.Sprintf("ended by the gateway: %s", e.reason) }
 
@@ -43,4 +52,14 @@ func endedBy(ctx context.Context) endReason {
 		return cause.reason
 	}
 	return endClientGone
+}
+
+// toldBy is what the caller hears of an exchange that the gateway has ended; nil
+// where the reason says it all, or it was not the gateway.
+func toldBy(ctx context.Context) *failure {
+	var cause *endCause
+	if ctx.Err() != nil && errors.As(context.Cause(ctx), &cause) {
+		return cause.said
+	}
+	return nil
 }

@@ -59,14 +59,14 @@ func (x *exchange) logRetried(a *answer, f *failure) {
 // the gateway itself ended it.
 func (x *exchange) logBroken(reason endReason, err error) {
 	level := zerolog.ErrorLevel
-	if reason == endDrained {
+	if reason == endDrained || reason == endRevoked {
 		level = zerolog.WarnLevel
 	}
 	line := x.p.options.Log.WithLevel(level)
 	if line == nil {
 		return
 	}
-	why := (&endCause{reason}).Error()
+	why := (&endCause{reason: reason}).Error()
 	if err != nil {
 		why = err.Error()
 	}

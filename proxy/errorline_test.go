@@ -187,7 +187,7 @@ func TestMistakesOfCallersAreToldAtDebugOnly(t *testing.T) {
 
 func TestACauseThatQuotesSecrets(t *testing.T) {
 	g := newGateway(t, "http://127.0.0.1:1")
-	x := &exchange{p: g.proxy, id: "req_quoted", secret: "callers-own-key", target: &target{name: "up", secret: accounts.NewSecret(credentialCanary)}}
+	x := &exchange{p: g.proxy, id: "req_quoted", secret: "callers-own-key", target: &target{name: "up", usable: []*credential{{secret: accounts.NewSecret(credentialCanary)}}}}
 	x.logFailure(upstreamReset("up", fmt.Errorf("malformed answer: %q", credentialCanary+" callers-own-key "+accounts.KeyPrefix+"another "+strings.Repeat("long ", 200))))
 	line := g.log.wait(t, "the error line", func(line map[string]any) bool { return line["request_id"] == x.id })
 	cause := fmt.Sprint(line["cause"])

@@ -43,6 +43,9 @@ type exchange struct {
 	target   *target
 	model    string // the model sent upstream
 
+	credential *credential         // that the attempt under way, or the last one, goes out with; nil: none
+	refused    []*credentialHealth // those with which it did before, and was refused
+
 	try       *try                                    // the attempt under way, or the last one
 	outlives  atomic.Pointer[context.CancelCauseFunc] // ends an attempt that outlives the client
 	observer  *observer
@@ -55,6 +58,7 @@ type exchange struct {
 	stalled   atomic.Bool // a stream was reset because its client took nothing
 	interim   interim
 	record    record
+	seen      seen
 	trace     *exchangeTrace // nil: off
 	bodies    *bodies        // what goes to the body log; nil: nothing
 }
@@ -143,6 +147,7 @@ func (x *exchange) finish() {
 	x.p.flights.remove(x)
 	x.record.duration = time.Since(x.started)
 	x.count()
+	x.tellEnded()
 	x.log()
 	x.trace.end(x)
 	x.bodies.end(x)
@@ -154,8 +159,16 @@ func (x *exchange) finish() {
 }
 
 // cut ends the exchange for a reason of the gateway's.
-func (x *exchange) cut(reason endReason) {
-	cause := &endCause{reason}
+func (x *exchange) cut(reason endReason) { x.cutBy(&endCause{reason: reason}) }
+
+// cutFor ends the exchange with what its caller is to hear, within farewellTime
+// also where the caller takes nothing.
+func (x *exchange) cutFor(f *failure) {
+	x.cutBy(&endCause{reason: f.reason(), said: f})
+	x.p.flights.hurry(x)
+}
+
+func (x *exchange) cutBy(cause *endCause) {
 	x.cancel(cause)
 	if cancel := x.outlives.Load(); cancel != nil {
 		(*cancel)(cause)

@@ -39,6 +39,7 @@ const (
 	codeModelNotFound       = "model_not_found"
 	codeBadPage             = "bad_page"
 	codeNoModelList         = "model_list_unavailable" // in the log only
+	codeCut                 = "cut_by_operator"
 	codeClientGone          = "client_gone"
 	codeInternal            = "internal_error"
 )
@@ -169,6 +170,13 @@ func noCredential(rule, upstream string) *failure {
 	return permanent(rules.RefuseCredential(rule, upstream))
 }
 
+// boundCredential is for a caller who is bound to one credential of an upstream,
+// which has others.
+func boundCredential(upstream string) *failure {
+	return &failure{status: http.StatusBadRequest, code: rules.CodeNoCredential, noRetry: true,
+		message: fmt.Sprintf("your key is bound to a credential of upstream %q that cannot be used. Admin: llmgw upstreams get %s", upstream, upstream)}
+}
+
 func badRewrite(rule string, cause error) *failure {
 	return permanent(rules.RefuseRewrite(rule)).because(cause)
 }
@@ -218,6 +226,12 @@ func tooManyLists() *failure {
 func badPage(parameter string) *failure {
 	return &failure{status: http.StatusBadRequest, code: codeBadPage, noRetry: true,
 		message: fmt.Sprintf("the query parameter %q is no number of models", parameter)}
+}
+
+// cutByOperator ends an exchange that somebody who runs the gateway has chosen.
+func cutByOperator() *failure {
+	return &failure{status: http.StatusBadRequest, code: codeCut, noRetry: true, end: endRevoked,
+		message: "an operator of the gateway cut this request"}
 }
 
 func drained() *failure {

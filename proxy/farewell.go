@@ -81,6 +81,9 @@ func closeWrite(to any) {
 func (t *tunnel) hangUp(reason endReason) {
 	defer func() { _ = t.client.Close() }()
 	code, text := closeCode(reason)
+	if said := toldBy(t.ctx); said != nil && said.code == codeCut {
+		text = "an operator of the gateway ended this session"
+	}
 	switch {
 	case reason == endComplete, reason == endClientGone, t.down.closed:
 	case code != 0 && t.down.atBoundary():

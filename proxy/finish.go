@@ -16,10 +16,10 @@ func (x *exchange) outlivingClient() (context.Context, context.CancelCauseFunc) 
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(x.ctx))
 	stop := context.AfterFunc(x.ctx, func() {
 		if reason := endedBy(x.ctx); reason != endClientGone {
-			cancel(&endCause{reason})
+			cancel(&endCause{reason: reason, said: toldBy(x.ctx)})
 			return
 		}
-		bound := time.AfterFunc(finishWithin, func() { cancel(&endCause{endTotalTimeout}) })
+		bound := time.AfterFunc(finishWithin, func() { cancel(&endCause{reason: endTotalTimeout}) })
 		context.AfterFunc(ctx, func() { bound.Stop() })
 	})
 	x.outlives.Store(&cancel)

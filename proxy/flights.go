@@ -20,7 +20,8 @@ const flightShards = 32
 type flightShard struct {
 	mu     sync.Mutex
 	flying map[*exchange]struct{}
-	_      [64]byte // neighbours do not share a cache line
+	used   map[string]time.Time // when keys were last, since somebody asked; see UsedKeys
+	_      [64]byte             // neighbours do not share a cache line
 }
 
 func (f *flights) add(x *exchange) {

@@ -53,7 +53,7 @@ func (x *exchange) inform(status int, in http.Header) {
 	x.aside(status, func(h http.Header) {
 		answerHeader(h, in)
 		for name := range h {
-			if isCarrier(name) || h[name] == nil || holds(h[name], x.target.secret.Reveal()) {
+			if isCarrier(name) || h[name] == nil || holds(h[name], x.credential.reveal().Reveal()) {
 				delete(h, name)
 			}
 		}

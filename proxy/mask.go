@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/llmgw/llmgw/accounts"
@@ -13,17 +14,26 @@ import (
 const shortestKey = 8
 
 // secrets are the texts that no log may hold because of this exchange: the key
-// as it was sent, whosever it is, and the credential of the upstream. One that
+// as it was sent, whosever it is, and the credentials of the upstream. One that
 // is made of parts (AWS) is secret in each of them.
 func (x *exchange) secrets() []string {
 	var all []string
 	if len(x.secret) >= shortestKey {
 		all = append(all, x.secret)
 	}
-	if x.target == nil || x.target.secret.IsZero() {
+	if x.target == nil {
 		return all
 	}
-	whole := x.target.secret.Reveal()
+	for _, c := range x.target.usable {
+		all = withParts(all, c.secret.Reveal())
+	}
+	if last := x.credential.reveal(); !last.IsZero() && !slices.Contains(all, last.Reveal()) { // of a later configuration
+		all = withParts(all, last.Reveal())
+	}
+	return all
+}
+
+func withParts(all []string, whole string) []string {
 	all = append(all, whole)
 	for part := range strings.SplitSeq(whole, ":") {
 		if part != whole && len(part) >= shortestKey {

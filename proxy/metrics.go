@@ -32,7 +32,7 @@ type metrics struct {
 	bodiesDropped    prometheus.CounterFunc
 	evicted          *prometheus.CounterVec
 	strangers        prometheus.GaugeFunc
-	unruled          *series // of requests that no rule took
+	unruled          *series // of requests that went nowhere, and that no rule took
 	totals           traffic
 }
 

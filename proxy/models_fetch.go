@@ -47,19 +47,20 @@ func whyNoList(err error) string {
 // that knows no such request has none to tell.
 func fetchModels(ctx context.Context, t *target) ([]model, error) {
 	how, _ := t.upstream.Provider.ModelList()
+	secret := t.credentialFor("", nil).reveal()
 	base, err := url.Parse(t.upstream.URL)
 	if err != nil {
 		return nil, errUnreadableList
 	}
 	ctx, cancel := context.WithTimeout(ctx, listLimit)
 	defer cancel()
-	reader := listReader{room: maxListBytes, secret: t.secret.Reveal(), seen: map[string]bool{}}
+	reader := listReader{room: maxListBytes, secret: secret.Reveal(), seen: map[string]bool{}}
 	for query, pages := how.Query, 1; ; pages++ {
 		header := http.Header{"Accept": {"application/json"}, "User-Agent": {"llmgw"}}
 		for name, value := range how.Header {
 			header[name] = []string{value}
 		}
-		to := rules.JoinURL(base, how.Path, t.upstream.Authorize(header, query, t.secret))
+		to := rules.JoinURL(base, how.Path, t.upstream.Authorize(header, query, secret))
 		text, err := fetchPage(ctx, t, &attempt{method: http.MethodGet, url: to, header: header, lent: new(atomic.Int32)}, reader.room)
 		if err != nil {
 			return nil, err

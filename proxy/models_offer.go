@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/llmgw/llmgw/accounts"
 	"github.com/llmgw/llmgw/rules"
 )
 
@@ -123,7 +122,7 @@ func (o *offering) add(m *model, from *target) {
 	if there && (from == nil || !o.models[at].bare()) {
 		return
 	}
-	if o.tried == maxNamesTried {
+	if o.tried == maxNamesTried || !rules.ModelAllowed(o.request.Allowed, m.id) {
 		return
 	}
 	o.tried++
@@ -174,7 +173,7 @@ func (o *offering) sent(read rules.PathRead, from *target) bool {
 	if d.Outcome != rules.Forward {
 		return false
 	}
-	d.Keep(func(c *rules.Candidate) bool { return o.snap.target(c).problem == nil })
+	d.Keep(func(c *rules.Candidate) bool { return o.snap.problem(q, d, c) == nil })
 	if len(d.Candidates) == 0 {
 		return false
 	}
@@ -295,8 +294,7 @@ func (s *snapshot) listing() (all []*target) {
 	for i, named := range s.set.SendsTo() {
 		t := s.upstreams[i]
 		_, lists := t.upstream.Provider.ModelList()
-		if named && lists && t.upstream.Enabled && t.problem == nil && len(t.upstream.Models) == 0 &&
-			t.upstream.Placement(t.secret) != (accounts.Placement{Signed: true}) {
+		if named && lists && t.upstream.Enabled && t.problem == nil && len(t.upstream.Models) == 0 && !t.signs() {
 			all = append(all, t)
 		}
 	}

@@ -18,7 +18,7 @@ func (x *exchange) outbound(to *rules.Candidate) (*attempt, *failure) {
 	d, t := &x.decision, x.target
 	destination, model, inBody, err := d.Destination(&x.request, to, x.read)
 	if err != nil {
-		return nil, badRewrite(d.Rule.Name, err)
+		return nil, badRewrite(d.RuleName(), err)
 	}
 	x.model = model
 	content := x.body.bytes
@@ -36,7 +36,7 @@ func (x *exchange) outbound(to *rules.Candidate) (*attempt, *failure) {
 	}
 	destination.RawQuery = withoutKeys(destination.RawQuery)
 	if t.upstream != nil {
-		destination.RawQuery = t.upstream.Authorize(header, destination.RawQuery, t.secret)
+		destination.RawQuery = t.upstream.Authorize(header, destination.RawQuery, x.credential.reveal())
 	}
 	a := &attempt{method: x.request.Method, url: destination, header: header, body: content, lent: &x.lent, upgrade: x.request.Websocket}
 	return a, x.sign(a)
@@ -153,11 +153,11 @@ func (x *exchange) skippedEdits(n int) {
 // credential.
 func (x *exchange) sign(a *attempt) *failure {
 	t := x.target
-	if t.upstream == nil || !t.upstream.Placement(t.secret).Signed {
+	if !t.signs() {
 		return nil
 	}
-	if err := signAWS(context.WithoutCancel(x.ctx), a, t.secret); err != nil {
-		return noCredential(x.decision.Rule.Name, t.name).because(err)
+	if err := signAWS(context.WithoutCancel(x.ctx), a, x.credential.reveal()); err != nil {
+		return noCredential(x.decision.RuleName(), t.name).because(err)
 	}
 	return nil
 }

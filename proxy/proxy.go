@@ -9,7 +9,8 @@
 //     upload.go, where nothing in it is looked for, lets it pass as it comes
 //  5. decide.go        rules.Decide, and what the caller hears when nothing takes the request
 //  6. attempt.go       one try at an upstream; outbound.go makes its request, transport.go carries it:
-//     wire.go          over HTTP/1.1, http2.go over HTTP/2
+//     wire.go          over HTTP/1.1, http2.go over HTTP/2; credential.go chooses what
+//     it goes out with, refused.go chooses again where the provider refused that
 //  7. stream.go        the answer copied and flushed; observe*.go looks on at the bytes;
 //     websocket.go     or, after a 101, tunnel.go: both directions, until farewell.go
 //  8. accesslog.go     one line, and metrics.go, when it has ended, for exactly one reason;
@@ -20,7 +21,8 @@
 // caller's wire format and errorline.go tells why in the log; watch.go bounds
 // every phase, pace.go how slow a client may be, visitors.go how many connections
 // nobody answers for; interim.go passes 1xx answers; flights.go knows what is
-// under way, snapshot.go and reload.go hold the configuration, server.go the
+// under way, seen.go and watchers.go show it to others, lostkey.go cuts what a key
+// leaves behind; snapshot.go and reload.go hold the configuration, server.go the
 // listener and its end.
 //
 // A failure at any step is a value that goes up to ServeHTTP, the only place
@@ -112,6 +114,8 @@ type Proxy struct {
 	snapshot atomic.Pointer[snapshot]
 	reloads  reloads
 	flights  flights
+	lost     *lostKeys
+	watchers watchers
 	door     *door
 	budget   budget
 	decoders budget // of the copies of encoded answers that observers look at
@@ -138,12 +142,14 @@ func New(o Options) (*Proxy, error) {
 		decoders: budget{limit: o.BodyBudget / 4},
 		sweep:    make(chan struct{}),
 		swept:    make(chan struct{}),
+		lost:     newLostKeys(),
 		bodyLog:  newBodyLog(o.BodyLog, o.Log),
 	}
 	p.leaving, p.leave = context.WithCancel(context.Background())
 	p.metrics, p.lists = newMetrics(p), newModelLists(p)
 	p.door = newDoor(o.PeerStrangers, o.Strangers, o.StrangerGrace, p.metrics.evicted)
 	go p.sweepFlights()
+	go p.cutLost()
 	return p, nil
 }
 
@@ -181,6 +187,7 @@ func (p *Proxy) Close() {
 	p.leave()
 	close(p.sweep)
 	<-p.swept
+	p.lost.close()
 	p.lists.close()
 	p.bodyLog.close()
 	p.closeTransports()

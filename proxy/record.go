@@ -24,6 +24,7 @@ type record struct {
 
 	requestBytes  int64
 	responseBytes int64
+	sent          atomic.Int64 // responseBytes, of a stream under way, for others to see
 	wroteAt       atomic.Int64 // UnixNano of the last write to the client, for the sweeper
 }
 
@@ -40,6 +41,7 @@ func (r *record) passed(n int, at time.Duration, now time.Time) {
 		r.firstByte = at
 	}
 	r.responseBytes += int64(n)
+	r.sent.Store(r.responseBytes)
 	r.wroteAt.Store(now.UnixNano())
 }
 

@@ -17,7 +17,9 @@ type reloads struct {
 	traffic    map[string]*traffic
 	lists      map[string]*modelList
 	nextLists  map[string]*modelList // of the snapshot in the making
-	unkept     bool                  // rules ask for a body log that is not kept
+	health     map[string]*credentialHealth
+	nextHealth map[string]*credentialHealth // of the snapshot in the making
+	unkept     bool                         // rules ask for a body log that is not kept
 }
 
 // Reload makes a configuration the one in force: compile, read the credentials,
@@ -31,10 +33,11 @@ func (p *Proxy) Reload(ctx context.Context, c rules.Config) error {
 	p.reloads.mu.Lock()
 	defer p.reloads.mu.Unlock()
 	p.reloads.used, p.reloads.nextLists = map[string]bool{}, map[string]*modelList{}
+	p.reloads.nextHealth = map[string]*credentialHealth{}
 	s := p.snapshotOf(ctx, set)
 	p.snapshot.Store(s)
 	p.reloads.retire()
-	p.reloads.lists = p.reloads.nextLists
+	p.reloads.lists, p.reloads.health = p.reloads.nextLists, p.reloads.nextHealth
 	p.metrics.upstreams(s)
 	p.warnOfBodies(set)
 	return nil

@@ -15,23 +15,26 @@ type snapshot struct {
 	upstreams []*target // by Candidate.Index
 	anonymous *target   // for rules that name a URL
 	rules     []*ruleSeries
+	unruled   *ruleSeries         // of requests that no rule took, and a binding did
 	models    map[string]struct{} // names that may be a metric label: those that an operator wrote, whatever upstreams list
 	lists     []*target           // the upstreams that are asked for their models
 	offers    *offers
 }
 
-// target is an upstream as requests are sent to it: its credential read, its
+// target is an upstream as requests are sent to it: its credentials read, its
 // transport kept over reloads.
 type target struct {
 	name     string
 	upstream *accounts.Upstream // nil for a URL in a rule
 	index    int
-	secret   accounts.Secret
 	problem  error // why there is no credential, where one is needed
 	timeouts accounts.Timeouts
 	carrier  *transport
 	traffic  *traffic
 	list     *modelList // of the models it says it has
+
+	credentials []*credential // as the upstream lists them; none where it wants none
+	usable      []*credential // of these
 }
 
 // traffic counts what came of the requests sent to an upstream since the
@@ -50,6 +53,10 @@ type ruleSeries struct {
 	byUpstream []atomic.Pointer[series]
 }
 
+func newRuleSeries(upstreams int) *ruleSeries {
+	return &ruleSeries{byUpstream: make([]atomic.Pointer[series], upstreams+1)}
+}
+
 func (r *ruleSeries) series(m *metrics, column int, rule, upstream string) *series {
 	if s := r.byUpstream[column].Load(); s != nil {
 		return s
@@ -66,6 +73,12 @@ func (s *snapshot) target(c *rules.Candidate) *target {
 		return s.anonymous
 	}
 	return s.upstreams[c.Index]
+}
+
+// problem says why a request cannot be sent to a candidate, for want of a
+// credential.
+func (s *snapshot) problem(q *rules.Request, d *rules.Decision, c *rules.Candidate) error {
+	return s.target(c).problemFor(d.Credential(q, c))
 }
 
 // snapshotOf makes a snapshot of a compiled set. A credential that cannot be
@@ -90,8 +103,9 @@ func (p *Proxy) snapshotOf(ctx context.Context, set *rules.Set) *snapshot {
 		carrier:  p.reloads.transportFor(p, &accounts.Upstream{}),
 		traffic:  p.reloads.trafficFor(""),
 	}
+	s.unruled = newRuleSeries(len(s.upstreams))
 	for range set.Rules() {
-		s.rules = append(s.rules, &ruleSeries{byUpstream: make([]atomic.Pointer[series], len(s.upstreams)+1)})
+		s.rules = append(s.rules, newRuleSeries(len(s.upstreams)))
 	}
 	return s
 }
@@ -105,7 +119,7 @@ func (p *Proxy) targetOf(ctx context.Context, u *accounts.Upstream) *target {
 		traffic:  p.reloads.trafficFor(u.ID),
 		list:     p.reloads.listFor(u),
 	}
-	_, t.secret, t.problem = p.options.Vault.Choose(ctx, u)
+	p.readCredentials(ctx, t)
 	return t
 }
 

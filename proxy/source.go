@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// sourceOf is the peer whose address rules see: the socket's, or, behind
+// SourceOf is the peer whose address rules see: the socket's, or, behind
 // proxies that the operator trusts, the nearest hop of X-Forwarded-For that is
 // none of them. What stands further left there, anybody may have written.
-func sourceOf(r *http.Request, trusted []netip.Prefix) netip.Addr {
+func SourceOf(r *http.Request, trusted []netip.Prefix) netip.Addr {
 	peer := addressOf(r.RemoteAddr)
 	if len(trusted) == 0 {
 		return peer

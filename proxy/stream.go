@@ -76,6 +76,7 @@ func (x *exchange) prepareHead(a *answer) {
 		h["Content-Length"] = []string{strconv.FormatInt(a.length, 10)}
 	}
 	x.record.status = a.status
+	x.p.flights.note(x, func(s *seen) { s.status, s.stream = a.status, x.observer.isStream() })
 }
 
 // bodyAllowed tells which answers have a body (RFC 9110, section 6.4.1).
@@ -151,6 +152,7 @@ func (x *exchange) observe(b []byte, now time.Time) {
 	x.observer.write(b)
 	if x.record.firstToken == 0 && x.observer.sawToken() {
 		x.record.firstToken = now.Sub(x.started)
+		x.p.flights.note(x, func(s *seen) { s.firstToken = x.record.firstToken })
 		if x.record.stream {
 			x.try.watch.enter(awaitMore)
 		}
@@ -243,7 +245,7 @@ func (x *exchange) bodyBroke(err error) {
 	} else {
 		err = nil // it only says that this side ended the attempt
 	}
-	if reason != endDrained {
+	if reason != endDrained && reason != endRevoked {
 		x.try.fail(x.target)
 	}
 	x.breakStream(reason, err)
@@ -268,7 +270,7 @@ func (x *exchange) breakStream(reason endReason, cause error) {
 	x.broken = true
 	x.logBroken(reason, cause)
 	x.record.end(reason, codeStreamCut)
-	event := streamError(x.request.Wire, breakMessage(x.target.publicName(), reason))
+	event := streamError(x.request.Wire, x.breakMessage(reason))
 	if event == nil || !x.observer.atBoundary() || x.w.Header()["Content-Length"] != nil {
 		if x.headSent {
 			_ = x.rc.Flush() // what has come is the client's; the cut follows
@@ -286,8 +288,11 @@ func (x *exchange) breakStream(reason endReason, cause error) {
 	}
 }
 
-func breakMessage(upstream string, reason endReason) string {
+func (x *exchange) breakMessage(reason endReason) string {
+	upstream := x.target.publicName()
 	switch reason {
+	case endRevoked:
+		return revokedEarly(x.try.ctx).message + "; the stream was cut"
 	case endDrained:
 		return "the gateway is stopping and cut this stream; try again"
 	case endIdleTimeout, endFirstTokenTimeout, endTotalTimeout:

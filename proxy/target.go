@@ -23,7 +23,7 @@ func (x *exchange) readTarget() *failure {
 	x.request.RawQuery = x.r.URL.RawQuery
 	x.request.Header = x.r.Header
 	x.request.Host = hostOf(x.r.Host)
-	x.request.Source = sourceOf(x.r, x.p.options.TrustedProxies)
+	x.request.Source = SourceOf(x.r, x.p.options.TrustedProxies)
 	x.request.ID, x.request.Random = x.id, rand.Uint64()
 	x.request.Path = x.r.URL.EscapedPath() // as it came, until it is known to be canonical
 

@@ -43,7 +43,7 @@ type tunnel struct {
 
 	mu    sync.Mutex // held while the client is written to
 	down  messages   // what the upstream says
-	going bool       // the gateway stops: end when nothing is being answered
+	going endReason  // why the session ends when nothing is being answered; "": it does not
 
 	up     frames                     // what the client says
 	byes   atomic.Uint32              // whose Close frame has passed
@@ -75,7 +75,7 @@ func (t *tunnel) stoppedTimer(reason endReason) *time.Timer {
 func (t *tunnel) run() endReason {
 	t.x.try.watch.enter(awaitMore)
 	context.AfterFunc(t.ctx, t.interrupt)
-	stay := context.AfterFunc(t.x.p.leaving, t.leave)
+	stay := context.AfterFunc(t.x.p.leaving, func() { t.leave(endDrained) })
 	t.recheck = time.AfterFunc(time.Hour, t.checkKey)
 	t.recheck.Reset(t.x.p.options.Recheck)
 	done := make(chan struct{})
@@ -98,7 +98,7 @@ func (t *tunnel) run() endReason {
 }
 
 // end ends the session. The first reason stands.
-func (t *tunnel) end(reason endReason) { t.x.try.cancel(&endCause{reason}) }
+func (t *tunnel) end(reason endReason) { t.x.try.cancel(&endCause{reason: reason}) }
 
 // interrupt wakes both loops, and leaves a little time for what the client is
 // being told.
@@ -113,15 +113,16 @@ func (t *tunnel) interrupt() {
 	_ = t.upstream.Close()
 }
 
-// leave ends the session because the gateway stops: at once where nothing is
-// being answered, and else when it has been; see deliver. Where the drain's limit
-// passes before, the session is cut as any other exchange is.
-func (t *tunnel) leave() {
+// leave ends the session because the gateway stops, or because its key was
+// revoked and its streams kept: at once where nothing is being answered, and else
+// when it has been; see deliver. Where the drain's limit passes before, the
+// session is cut as any other exchange is.
+func (t *tunnel) leave(why endReason) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.going = true
+	t.going = why
 	if t.down.atRest() && t.byes.Load() == 0 {
-		t.end(endDrained)
+		t.end(why)
 	}
 }
 
@@ -133,6 +134,8 @@ func (t *tunnel) checkKey() {
 	}
 	who, err := t.x.p.options.Source.Identify(t.ctx, accounts.HashKey(t.x.secret))
 	switch {
+	case err == nil && who.KeepStreams && who.State(time.Now()) == accounts.KeyRevoked:
+		t.leave(endRevoked)
 	case errors.Is(err, accounts.ErrNotFound), err == nil && who.State(time.Now()) != accounts.KeyActive:
 		t.end(endRevoked)
 	default:
@@ -160,7 +163,7 @@ func (t *tunnel) download() {
 func (t *tunnel) deliver(b []byte) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.going {
+	if t.going != "" {
 		return t.deliverFrames(b)
 	}
 	if !t.toClient(b) {
@@ -181,7 +184,7 @@ func (t *tunnel) deliverFrames(b []byte) bool {
 		}
 		t.noteClose(&t.down.frames, upstreamsBye)
 		if t.down.atRest() && t.byes.Load() == 0 {
-			t.end(endDrained)
+			t.end(t.going)
 			return false
 		}
 		b = b[n:]
@@ -201,6 +204,7 @@ func (t *tunnel) toClient(b []byte) bool {
 		return false
 	}
 	t.downloaded += int64(len(b))
+	t.x.record.sent.Store(t.downloaded)
 	t.x.try.watch.hear()
 	return true
 }

@@ -59,7 +59,7 @@ func (x *exchange) holdUpload() *failure {
 		return nil
 	}
 	for _, c := range x.decision.Candidates {
-		if t := x.snap.target(c); t.upstream != nil && t.upstream.Placement(t.secret).Signed {
+		if x.snap.target(c).signs() {
 			x.upload = nil
 			f := x.fetchBody()
 			x.bodies.asked(x.body.bytes)

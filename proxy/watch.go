@@ -101,7 +101,7 @@ func (w *watch) left(now time.Duration) time.Duration {
 func (w *watch) fire() {
 	now := time.Since(w.began)
 	if total := w.timeouts.Total; total > 0 && now >= total {
-		w.cancel(&endCause{endTotalTimeout})
+		w.cancel(&endCause{reason: endTotalTimeout})
 		return
 	}
 	if w.writing.Load() || w.receiving.Load() {
@@ -109,7 +109,7 @@ func (w *watch) fire() {
 	}
 	bound, reason := w.bound()
 	if bound > 0 && now-time.Duration(w.heard.Load()) >= bound {
-		w.cancel(&endCause{reason})
+		w.cancel(&endCause{reason: reason})
 		return
 	}
 	for phase := int32(-1); phase != w.phase.Load(); { // a phase that begins just now moves the timer itself

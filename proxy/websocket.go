@@ -130,6 +130,7 @@ func (x *exchange) switchingHead(a *answer) []byte {
 	h := x.w.Header()
 	answerHeader(h, a.header)
 	x.skippedEdits(x.decision.EditResponseHeaders(&x.request, x.try.to, h))
+	x.p.flights.note(x, func(s *seen) { s.status, s.stream = a.status, true })
 	h["Connection"], h["Upgrade"] = []string{"Upgrade"}, []string{"websocket"}
 	delete(h, "Content-Length") // which a 101 must not have (RFC 9110, section 8.6)
 	var head bytes.Buffer

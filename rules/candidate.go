@@ -7,14 +7,17 @@ import (
 	"github.com/llmgw/llmgw/accounts"
 )
 
-// Candidate is one destination of a rule: an entry of its upstreams or of its
-// fallback, or its target.
+// Candidate is one destination of a rule (an entry of its upstreams or of its
+// fallback, or its target) or of a binding.
 type Candidate struct {
 	Upstream *accounts.Upstream // nil for a target URL: no credential is put in
 	Index    int                // of Upstream in the set, -1 for a target URL
 	Base     *url.URL
 	Weight   int // at least 1; of no meaning for a fallback
 	Fallback bool
+
+	Binding    *accounts.Binding // that names it; nil where a rule does
+	Credential string            // ID of the one that Binding names; "" for any. See Decision.Credential
 
 	seed     uint64
 	model    *template // what the model is rewritten to; nil leaves it
@@ -77,7 +80,7 @@ func (d *Decision) choose(q *Request) Outcome {
 		}
 	}
 	if len(d.chosen) == 0 {
-		return d.unusable(q)
+		return d.unusable(q, r.candidates)
 	}
 	if peers > 1 {
 		rank(d.chosen[:peers], r.affinity.of(q))
@@ -94,8 +97,7 @@ func (r *Compiled) mendsPath() bool {
 
 // unusable names the candidate that the operator should look at: the first one
 // that lacks least.
-func (d *Decision) unusable(q *Request) Outcome {
-	candidates := d.Rule.candidates
+func (d *Decision) unusable(q *Request, candidates []*Candidate) Outcome {
 	for i, c := range candidates {
 		if q.Websocket && c.speaks(q) {
 			d.Candidates = candidates[i : i+1]

@@ -21,6 +21,7 @@ func Compile(c Config) (*Set, Problems) {
 	}
 	check.files(c.Files)
 	problems = append(problems, checkUpstreams(c.Upstreams)...)
+	problems = append(problems, checkBindings(&c)...)
 	if len(problems) > 0 {
 		problems.sort()
 		return nil, problems
@@ -76,6 +77,7 @@ func newSet(c Config) *Set {
 			s.rules = append(s.rules, compiled)
 		}
 	}
+	s.bindings = s.newBindings(c.Bindings, bases)
 	s.index, s.continuing = newIndex(s.rules, false), newIndex(s.rules, true)
 	return s
 }
@@ -99,6 +101,7 @@ func compile(r *Rule) *Compiled {
 		rule:            r,
 		match:           newMatcher(&r.Match),
 		path:            newPathEdit(r.Action.Path),
+		model:           newModel(r.Action.Model),
 		affinity:        newAffinity(r.Action.Affinity),
 		retry:           r.Action.Retry.orDefaults(),
 		finish:          r.Action.OnClientGone == clientFinish,

@@ -11,6 +11,7 @@ type Config struct {
 	Revision  int64
 	Files     []File
 	Upstreams []accounts.Upstream
+	Bindings  []accounts.Binding
 
 	// Reach is that of the server where rules are about to be stored: a target
 	// beyond it is refused then. What is stored already goes on being compiled
@@ -35,6 +36,8 @@ type Request struct {
 
 	Key, User      string            // names of the authenticated caller; "" for none
 	Tags, UserTags map[string]string // the key's and its user's; the key's go first
+	KeyID, UserID  string            // of the same, whose bindings are asked; "" for none
+	Allowed        []string          // the models that the key may ask for, see ModelAllowed; empty: all
 	Source         netip.Addr        // the believable peer; the zero Addr is in no network
 	BodyBytes      int64             // length of the body; below zero where nobody knows, which is no size at all
 	Random         uint64            // what affinity: none draws on, and any affinity where there is nothing to keep to
@@ -57,20 +60,25 @@ const (
 	Forward         Outcome = iota // send it to Candidates
 	Answer                         // answer with Rule's Respond
 	NoRule                         // no rule takes it
-	NoDestination                  // the rule leaves the destination open, and nothing else names one
-	UpstreamOff                    // every upstream of the rule is disabled
-	WrongWire                      // no enabled upstream of the rule speaks the request's wire format
+	NoDestination                  // the rule leaves the destination open, and no binding names one
+	UpstreamOff                    // every upstream of the rule, or of the bindings, is disabled
+	WrongWire                      // no enabled upstream of these speaks the request's wire format
 	ModelUnreadable                // the rule rewrites a model that the request does not show
-	NoWebsocket                    // no enabled upstream of the rule takes WebSockets
+	NoWebsocket                    // no enabled upstream of these takes WebSockets
 	WrongBaseURL                   // the path begins with /v1 twice, and nothing in the rule mends it
+	ModelNotAllowed                // the key's allow-list does not take the model; no rule was asked
 )
 
 // Decision is what Decide found. It points into the Set; reusing one allocates
 // nothing. Its slices are read only and last until it is used again.
 type Decision struct {
 	Outcome Outcome
-	Rule    *Compiled   // the deciding rule; nil for NoRule
+	Rule    *Compiled   // the deciding rule; nil where none takes the request, or none was asked
 	Passed  []*Compiled // rules with continue that matched before it, in order
+
+	// Bound is the caller's binding behind the first of Candidates; nil where a
+	// rule named them.
+	Bound *accounts.Binding
 
 	// Candidates are in the order in which to try them: the chosen one, its
 	// peers, the fallback. For Forward they are all usable (enabled, and they
@@ -84,8 +92,10 @@ type Decision struct {
 	FinishWhenGone bool             // on_client_gone: finish
 	LogBody        bool             // body_log, of Passed or of Rule
 
+	set    *Set
 	chosen []*Candidate     // room for Candidates
 	limits []accounts.Limit // room for Limits
+	ranked []ranked         // room for the caller's bindings
 }
 
 // Compiled is a rule made ready to be asked. Its fields are read only.
@@ -102,6 +112,7 @@ type Compiled struct {
 	rule       *Rule
 	match      matcher
 	path       *pathEdit    // nil leaves the path
+	model      *template    // what the model is rewritten to where a binding names the destination
 	candidates []*Candidate // upstreams as they are written, then the fallback; none where the rule names no destination
 	peers      int          // how many of them are no fallback
 	affinity   affinity
@@ -129,34 +140,38 @@ const (
 	AddHeader
 )
 
-// Decide finds the first rule that takes a request and does not say continue,
-// and what is to become of the request. It resets d first. It changes nothing
-// else, asks nobody, and allocates nothing, unless d is new or a rule asks for a
-// query parameter and the query is percent-encoded.
+// Decide asks the key's allow-list, then finds the first rule that takes a
+// request and does not say continue, and what is to become of the request; where
+// the rules leave its destination open, the caller's bindings name one. It resets
+// d first. It changes nothing else, asks nobody, and allocates nothing, unless d
+// is new, or a rule or an allow-list asks for a query parameter and the query is
+// percent-encoded.
 func (s *Set) Decide(q *Request, d *Decision) {
-	*d = Decision{Passed: d.Passed[:0], chosen: d.chosen[:0], limits: d.limits[:0]}
+	*d = Decision{set: s, Passed: d.Passed[:0], chosen: d.chosen[:0], limits: d.limits[:0], ranked: d.ranked[:0]}
+	if _, refused := q.notAllowed(); refused {
+		d.Outcome = ModelNotAllowed
+		return
+	}
 	d.Rule = s.index.first(q)
 	if s.continuing != nil {
 		d.Passed = s.continuing.all(q, d.Rule, d.Passed)
 	}
 	d.collectLimits()
 	d.LogBody = d.logsBody()
-	r := d.Rule
-	if r == nil {
-		d.Outcome = NoRule
-		return
-	}
-	d.FinishWhenGone = r.finish
-	switch {
+	switch r := d.Rule; {
+	case r == nil:
+		d.Outcome = d.bind(q, NoRule)
+		d.Retry = (*Retry)(nil).orDefaults()
 	case r.Respond != nil:
 		d.Outcome = Answer
 	case len(r.candidates) == 0:
-		d.Outcome = NoDestination
+		d.Outcome = d.bind(q, NoDestination)
 		d.Retry = r.retry
 	default:
 		d.Outcome = d.choose(q)
 		d.Retry = r.retry
 	}
+	d.FinishWhenGone = d.Rule != nil && d.Rule.finish
 	if d.Retry.Attempts == 0 {
 		d.Retry.Attempts = max(1, len(d.Candidates))
 	}

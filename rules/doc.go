@@ -11,11 +11,13 @@
 //     index by the literal beginnings of paths and models.
 //  3. CanonicalPath, ReadTarget and the scan of a body make a Request of what
 //     came in.
-//  4. Set.Decide walks the index along the request's path and model, asks the
-//     few rules that stand there, and gives a Decision: the rule, its candidates
-//     in the order in which to try them, when to try another one, and limits.
-//  5. For each attempt Decision.Path, Model, EditHeaders and Timeouts say what is
-//     sent to a candidate, and JoinURL puts the path behind its URL.
+//  4. Set.Decide asks the key's allow-list, walks the index along the request's
+//     path and model, asks the few rules that stand there, and gives a Decision:
+//     the rule, its candidates in the order in which to try them, when to try
+//     another one, and limits. Where no rule names a destination, the caller's
+//     bindings do.
+//  5. For each attempt Decision.Path, Model, EditHeaders, Timeouts and Credential
+//     say what is sent to a candidate, and JoinURL puts the path behind its URL.
 //  6. Set.Explain asks the same conditions and says of every rule why it did not
 //     take the request.
 //  7. Format lays a file out for people; DecodeTests and RunTests say whether
@@ -30,6 +32,28 @@
 // A set's order, then its name, then the place in the file. Names of rules are
 // unique among all sets, disabled rules included. A disabled rule is checked as
 // any other and has a position, but takes nothing.
+//
+// # Bindings and allow-lists
+//
+// A key's allow-list is asked first, with the model that the caller named, and
+// before any rule may change it; the model parameter of a query must be allowed,
+// too. A key that has one needs a model that can be read: a request without is
+// refused, whatever the patterns. What a server reads as a model elsewhere (in a
+// batch's file, in a session that it opens) no allow-list sees.
+//
+// Where no rule takes a request, or the one that does names no destination, the
+// bindings of the caller name it: its key's before its user's before those of its
+// tags, then by Order. A binding that lists models takes only requests with one
+// of them. Among those of one Order, weights choose, by the affinity of the rule
+// or else by the key; all others are the fallback. What is disabled or does not
+// speak the wire format is left out before one is chosen, and a fallback on the
+// same upstream and credential is none. The edits, limits, retry and model of the
+// rule that leaves the destination open hold; without a rule, those of rules with
+// continue. A path that begins with /v1/v1/ is refused there, too.
+//
+// Where a rule names the upstream, the caller's first binding to that upstream
+// says which of its credentials goes with the request, if it names one. A caller
+// that is bound to a credential never gets another one.
 //
 // # What the language leaves to choice, and what was chosen
 //

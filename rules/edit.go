@@ -56,15 +56,27 @@ func (d *Decision) Model(q *Request, c *Candidate) (model string, rewritten bool
 }
 
 func (d *Decision) editModel(q *Request, c *Candidate) (model string, rewritten bool, skipped int) {
-	if d.Rule == nil || c == nil || c.model == nil {
+	written := d.rewriting(c)
+	if written == nil {
 		return q.Model, false, 0
 	}
 	f := d.Rule.filling(q, c)
-	model, ok := c.model.fill(&f, nil)
+	model, ok := written.fill(&f, nil)
 	if !ok || model == "" {
 		return q.Model, false, 1
 	}
 	return model, model != q.Model, 0
+}
+
+// rewriting is what the model is rewritten to for c, nil where it is left.
+func (d *Decision) rewriting(c *Candidate) *template {
+	switch {
+	case d.Rule == nil || c == nil:
+		return nil
+	case c.Binding != nil: // which may be of any rule
+		return d.Rule.model
+	}
+	return c.model
 }
 
 // SkippedEdits is how many edits of path and model Path and Model leave out for

@@ -140,7 +140,7 @@ func (a *attachment) attach() {
 
 // flush gives a blank line to the entry that it stands before.
 func (a *attachment) flush(g *gap) {
-	if g.blank && g.after < len(a.entries) && g.before >= 0 {
+	if g.blank && g.after < len(a.entries) {
 		e := a.entries[g.after]
 		e.head = append(e.head, "")
 	}

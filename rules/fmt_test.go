@@ -439,6 +439,39 @@ rules:
     description: c      #two
     match: {model: [b]} # one
 `},
+		{"a blank line behind the comments at the top stays", `
+
+# what the file is about
+
+version: 1
+rules: []
+`, `
+# what the file is about
+
+version: 1
+rules: []
+`},
+		{"a field that comes to stand first brings its blank line along", `
+#2
+rules: []
+#0
+#1
+#3
+
+version: 1
+set: default
+order: 0
+`, `
+#2
+#0
+#1
+#3
+
+version: 1
+set: default
+order: 0
+rules: []
+`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if diff := cmp.Diff(strings.TrimPrefix(c.want, "\n"), formatted(t, c.source)); diff != "" {

@@ -38,6 +38,33 @@ func (g *glob) takes(text string) bool {
 	return true
 }
 
+// globTakes is glob.takes for a pattern that nobody made ready: one that came
+// with the caller.
+func globTakes(pattern, text string) bool {
+	part, rest, star := strings.Cut(pattern, "*")
+	if !star {
+		return pattern == text
+	}
+	if !strings.HasPrefix(text, part) {
+		return false
+	}
+	text = text[len(part):]
+	for {
+		if part, rest, star = strings.Cut(rest, "*"); !star {
+			return strings.HasSuffix(text, part)
+		}
+		_, behind, found := strings.Cut(text, part)
+		if !found {
+			return false
+		}
+		text = behind
+	}
+}
+
+// Glob says whether a pattern takes a text, as the patterns of rules do but for
+// those of paths: * is any run of bytes, and upper case is not lower case.
+func Glob(pattern, text string) bool { return globTakes(pattern, text) }
+
 // literal is what a pattern begins with, and whether that is all of it.
 func literal(pattern string) (prefix string, whole bool) {
 	before, _, star := strings.Cut(pattern, "*")

@@ -10,7 +10,10 @@ func (d *Decision) Keep(useful func(*Candidate) bool) {
 		return
 	}
 	d.Candidates = slices.DeleteFunc(slices.Clone(d.Candidates), func(c *Candidate) bool { return !useful(c) })
-	if r := d.Rule.rule.Action.Retry; r == nil || r.Attempts == 0 {
+	if d.Rule == nil || d.Rule.rule.Action.Retry == nil || d.Rule.rule.Action.Retry.Attempts == 0 {
 		d.Retry.Attempts = max(1, len(d.Candidates))
+	}
+	if d.Bound = nil; len(d.Candidates) > 0 {
+		d.Bound = d.Candidates[0].Binding
 	}
 }

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -92,9 +93,10 @@ func (s *Set) ExactModels() []string {
 	return names
 }
 
-// SendsTo says, for each of Upstreams, whether an enabled rule names it.
+// SendsTo says, for each of Upstreams, whether an enabled rule or a binding
+// names it.
 func (s *Set) SendsTo() []bool {
-	named := make([]bool, len(s.upstreams))
+	named := slices.Clone(s.bindings.names)
 	for _, r := range s.rules {
 		for _, c := range r.candidates {
 			if c.Index >= 0 {

@@ -26,6 +26,8 @@ const (
 	CodeBadMethod       = "method_not_allowed"
 	CodeRevokedKey      = "revoked_api_key"
 	CodeExpiredKey      = "expired_api_key"
+	CodeDisabledKey     = "disabled_api_key"
+	CodeModelNotAllowed = "model_not_allowed"
 	CodeMalformedBody   = "malformed_request_body"
 	CodeDuplicateKey    = "duplicate_json_key"
 	CodeNoRule          = "no_rule"
@@ -49,13 +51,15 @@ func refuse(code, message string, args ...any) Refusal {
 // Answer.
 func (s *Set) Refusal(q *Request, d *Decision) (refusal Refusal, ok bool) {
 	switch d.Outcome {
+	case ModelNotAllowed:
+		return q.modelNotAllowed(), true
 	case NoRule:
 		return s.noRule(q), true
 	case NoDestination:
 		return refuse(CodeNoDestination, "rule %q names no upstream, and your key is bound to none", d.Rule.Name), true
 	case UpstreamOff:
 		name := d.Candidates[0].Name()
-		return refuse(CodeUpstreamOff, "rule %q sends to upstream %q, which is disabled. Admin: llmgw upstreams enable %s", d.Rule.Name, name, name), true
+		return refuse(CodeUpstreamOff, "%s upstream %q, which is disabled. Admin: llmgw upstreams enable %s", sends(d.RuleName()), name, name), true
 	case WrongWire:
 		return wrongWire(d.Candidates[0].Name(), q), true
 	case NoWebsocket:
@@ -66,6 +70,22 @@ func (s *Set) Refusal(q *Request, d *Decision) (refusal Refusal, ok bool) {
 		return refuse(CodeModelUnreadable, "rule %q changes the model, and this request does not show one", d.Rule.Name), true
 	}
 	return Refusal{}, false
+}
+
+// RuleName is the name of the deciding rule, "" where there is none.
+func (d *Decision) RuleName() string {
+	if d.Rule == nil {
+		return ""
+	}
+	return d.Rule.Name
+}
+
+// sends begins a sentence about where a request would go.
+func sends(rule string) string {
+	if rule == "" {
+		return "your key is bound to"
+	}
+	return fmt.Sprintf("rule %q sends to", rule)
 }
 
 // noRule tells the commonest mistakes of a base URL apart from a model that
@@ -159,6 +179,16 @@ func RefuseExpired(key string, at time.Time) Refusal {
 	return Refusal{Status: 401, Code: CodeExpiredKey, Message: fmt.Sprintf("API key %q expired on %s", key, at.UTC().Format(time.DateOnly))}
 }
 
+// RefuseDisabled is for a key that is genuine and is disabled, itself or with
+// the user it is of.
+func RefuseDisabled(key string, state accounts.KeyState) Refusal {
+	message := fmt.Sprintf("API key %q is disabled", key)
+	if state == accounts.OwnerDisabled {
+		message = fmt.Sprintf("API key %q belongs to a user who is disabled", key)
+	}
+	return Refusal{Status: 401, Code: CodeDisabledKey, Message: message}
+}
+
 // RefuseBody is for what PathRead.ReadBody found.
 func RefuseBody(err error) Refusal {
 	var twice *DuplicateKeyError
@@ -178,7 +208,8 @@ func RefuseRewrite(rule string) Refusal {
 }
 
 // RefuseCredential is for a rule all of whose upstreams want a credential that
-// cannot be read. upstream is the first of them.
+// cannot be read; upstream is the first of them. rule is "" where bindings named
+// them.
 func RefuseCredential(rule, upstream string) Refusal {
-	return refuse(CodeNoCredential, "rule %q sends to upstream %q, which has no credential. Admin: llmgw upstreams credential set %s", rule, upstream, upstream)
+	return refuse(CodeNoCredential, "%s upstream %q, which has no credential. Admin: llmgw upstreams credential set %s", sends(rule), upstream, upstream)
 }

@@ -14,6 +14,7 @@ type Set struct {
 	listed    []Listed
 	upstreams []*accounts.Upstream
 	byName    map[string]int
+	bindings  bindings
 	index     *index
 	// continuing holds the rules that say continue, which index does not; nil
 	// where there is none.

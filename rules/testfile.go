@@ -36,6 +36,10 @@ type Expectation struct {
 // Where a file is silent: the method is POST. A model that no body names is
 // taken to be in one of unknown size; without a model and a body there are no
 // bytes. The request's id is TestRequestID.
+//
+// Tests are about rules alone. A caller is a name and tags: no bindings and no
+// allow-list come with it, so that what rules leave to bindings ends in
+// CodeNoRule or CodeNoDestination, which a test can expect beside the rule.
 func DecodeTests(name string, source []byte) ([]Test, Problems) {
 	d := &decoder{file: name}
 	documents := d.parse(source)

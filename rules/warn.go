@@ -131,7 +131,8 @@ func (w *warner) withoutEffect() {
 		}
 		w.say("action", hint, "rule %q is without effect: its action is empty", w.rule.Name)
 	}
-	if a.Affinity != "" && len(a.Upstreams) < 2 {
+	open := a.Upstream == "" && a.Target == "" && len(a.Upstreams) == 0 // for bindings, of which there may be several
+	if a.Affinity != "" && len(a.Upstreams) < 2 && !open {
 		w.say("action.affinity", "it chooses among several upstreams", "action.affinity of rule %q is without effect: there is nothing to choose", w.rule.Name)
 	}
 	for i := range a.Fallback {

@@ -167,6 +167,7 @@ func TestOtherWarnings(t *testing.T) {
 		{"a rule that goes on with a limit", "{name: one, continue: true, action: {limits: [5/min]}}", "", upstream("a")},
 		{"a rule of timeouts alone", "{name: one, action: {timeouts: {idle: 0}}}", "", upstream("a")},
 		{"an affinity without a choice", "{name: one, action: {upstream: a, affinity: none}}", `3:39 rules[0].action.affinity: action.affinity of rule "one" is without effect: there is nothing to choose`, upstream("a")},
+		{"an affinity among bindings", "{name: one, action: {affinity: none}}", "", upstream("a")},
 		{"an affinity with a choice", "{name: one, action: {upstreams: [{name: a}, {name: a}], affinity: none}}", "", upstream("a")},
 		{"a weight in the fallback", "{name: one, action: {upstream: a, fallback: [{name: a, weight: 5}]}}", `3:60 rules[0].action.fallback[0].weight: a weight in the fallback of rule "one" is without effect: it is tried in the order in which it is written`, upstream("a")},
 		{"an answer that is retried", "{name: one, action: {respond: {status: 400}, retry: {attempts: 2}}}", `3:50 rules[0].action.retry: action.retry of rule "one" is without effect: the rule answers by itself`, upstream("a")},

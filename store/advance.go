@@ -81,43 +81,55 @@ func (s *Store) advance(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	changes := s.drop(n)
 	if n.broken != "" {
-		s.log.Error().Str("why", n.broken).Int64("seq", n.head.Seq).
-			Msg("the store's log does not continue; dropping and loading everything")
 		debt = r.owe()
-		s.keys.reset()
-	} else {
-		s.forget(n.entries)
 	}
 	r.at = n.head
-	if n.config == nil && n.failure == nil {
-		r.done(n.head)
-		return nil
+	err = r.takeOver(ctx, n, apply, debt)
+	r.tell(changes)
+	return err
+}
+
+// takeOver puts in force what a look at the log found.
+func (f *follower) takeOver(ctx context.Context, n *news, apply func(context.Context, rules.Config) error, debt int64) error {
+	if n.config != nil || n.failure != nil {
+		if err := n.takeOver(ctx, apply); err != nil {
+			f.failures.Add(1)
+			return err
+		}
+		f.paid(debt)
 	}
-	if err := n.takeOver(ctx, apply); err != nil {
-		r.failures.Add(1)
-		return err
-	}
-	r.paid(debt)
-	r.done(n.head)
+	f.done(n.head)
 	return nil
 }
 
-// forget drops from the key cache what the log names.
-func (s *Store) forget(entries []entry) {
+// drop drops from the key cache what the log names, and gives the changes that
+// listeners are told of.
+func (s *Store) drop(n *news) []accounts.Change {
+	everything := []accounts.Change{{Seq: n.head.Seq, Revision: n.head.Revision, Subjects: []string{Everything}, At: time.Now()}}
+	if n.broken != "" {
+		s.log.Error().Str("why", n.broken).Int64("seq", n.head.Seq).
+			Msg("the store's log does not continue; dropping and loading everything")
+		s.keys.reset()
+		return everything
+	}
 	named := make(map[string]int64)
-	for i := range entries {
-		c, err := entries[i].change()
+	changes := make([]accounts.Change, 0, len(n.entries))
+	for i := range n.entries {
+		c, err := n.entries[i].change()
 		if err != nil { // it could name anything
 			s.log.Error().Err(err).Msg("dropping all keys from memory")
 			s.keys.reset()
-			return
+			return everything
 		}
 		for _, subject := range c.Subjects {
 			named[subject] = c.Seq
 		}
+		changes = append(changes, c)
 	}
 	s.keys.invalidate(named)
+	return changes
 }
 
 // news is what one look at the log found, all of one moment.

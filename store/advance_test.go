@@ -105,8 +105,8 @@ func TestALogThatDoesNotContinueDropsAndLoadsEverything(t *testing.T) {
 			`INSERT INTO changes SELECT seq + 1, config_revision, 'chg_x', kind, '[]', x'00', actor, from_addr, why, at FROM changes ORDER BY seq DESC LIMIT 1`,
 		},
 		"the history up to here is another":  {`UPDATE head SET hash = x'00'`},
-		"the store went back":                {`DELETE FROM changes WHERE seq = 3`, `UPDATE head SET seq = 2`},
-		"the log does not reach back so far": {`DELETE FROM changes`, `UPDATE head SET seq = seq + 5`},
+		"the store went back":                {`DROP TRIGGER changes_is_not_deleted`, `DELETE FROM changes WHERE seq = 3`, `UPDATE head SET seq = 2`},
+		"the log does not reach back so far": {`DROP TRIGGER changes_is_not_deleted`, `DELETE FROM changes`, `UPDATE head SET seq = seq + 5`},
 		"it has another lineage":             {`UPDATE head SET lineage = 'lineage_other'`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"iter"
+	"maps"
 	"slices"
 	"sync"
 
@@ -173,7 +175,7 @@ func (c *keyCache) keep(f *flight, hash *accounts.KeyHash, found finding, era in
 	}
 	if found.who != nil {
 		s.unknown.drop(hash)
-		s.known.put(&slot{hash: *hash, who: found.who, subject: subjectOf(found.who)})
+		s.known.put(&slot{hash: *hash, who: found.who, subject: subjectOf(found.who), owner: ownerOf(found.who)})
 		f.who = found.who
 	} else {
 		s.unknown.put(&slot{hash: *hash})
@@ -196,38 +198,52 @@ func (c *keyCache) land(f *flight, hash *accounts.KeyHash, err error) {
 
 func subjectOf(who *accounts.Identity) string { return "key:" + who.KeyID }
 
+// ownerOf is empty where the key is nobody's.
+func ownerOf(who *accounts.Identity) string {
+	if who.UserID == "" {
+		return ""
+	}
+	return "user:" + who.UserID
+}
+
 // invalidate drops what depends on subjects, which changed at the numbers
 // given. A key that changed may have a new secret, so hashes that were no key
 // are asked about again.
 func (c *keyCache) invalidate(subjects map[string]int64) {
-	if !c.dropped.add(subjects) {
-		return // nothing that a key depends on
+	matters, ofKeys := c.dropped.add(subjects)
+	if matters {
+		c.sweep(maps.Keys(subjects), ofKeys)
 	}
+}
+
+// drop is invalidate without a number: what changed is known, and where the log
+// stands now is not. Readings under way are thrown away and made again. Where a
+// user changed, all is dropped: which keys are the user's may have changed, too,
+// without this node having heard of it.
+func (c *keyCache) drop(subjects []string) {
+	if !slices.ContainsFunc(subjects, identifies) {
+		return
+	}
+	c.dropped.renew()
+	if slices.ContainsFunc(subjects, isUser) {
+		c.empty()
+		return
+	}
+	c.sweep(slices.Values(subjects), true)
+}
+
+// sweep takes out of every shard what depends on subjects, and, where keys are
+// among them, what is known to be no key.
+func (c *keyCache) sweep(subjects iter.Seq[string], ofKeys bool) {
 	for i := range c.shards {
 		s := &c.shards[i]
 		s.mu.Lock()
 		for subject := range subjects {
 			s.known.dropSubject(subject)
 		}
-		s.unknown.clear()
-		s.mu.Unlock()
-	}
-}
-
-// drop is invalidate without a number: what changed is known, and where the log
-// stands now is not. Readings under way are thrown away and made again.
-func (c *keyCache) drop(subjects []string) {
-	if !slices.ContainsFunc(subjects, isKey) {
-		return
-	}
-	c.dropped.renew()
-	for i := range c.shards {
-		s := &c.shards[i]
-		s.mu.Lock()
-		for _, subject := range subjects {
-			s.known.dropSubject(subject)
+		if ofKeys {
+			s.unknown.clear()
 		}
-		s.unknown.clear()
 		s.mu.Unlock()
 	}
 }
@@ -235,6 +251,10 @@ func (c *keyCache) drop(subjects []string) {
 // reset drops everything, whatever numbers come next.
 func (c *keyCache) reset() {
 	c.dropped.clear()
+	c.empty()
+}
+
+func (c *keyCache) empty() {
 	for i := range c.shards {
 		s := &c.shards[i]
 		s.mu.Lock()

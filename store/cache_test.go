@@ -24,7 +24,8 @@ type world struct {
 	history [][]fact           // of each key, what held from which seq; of this era
 	log     []map[string]int64 // changes that the node has not heard of
 	heard   int64              // the seq up to which the node has heard
-	made    []int64            // of each key, its latest change that the node made itself
+	made    []int64            // of each key, its latest change, or its owner's, that the node made itself
+	off     []bool             // of each user, whether disabled
 
 	cache   *keyCache
 	mu      sync.Mutex
@@ -38,6 +39,8 @@ type fact struct {
 	from    int64
 	known   bool
 	revoked bool
+	owner   int  // -1: nobody
+	off     bool // the owner is disabled
 }
 
 // reading is a query: first the database looks, then the answer arrives.
@@ -59,7 +62,10 @@ type asker struct {
 	err   error
 }
 
-const simulatedKeys = 3
+const (
+	simulatedKeys  = 3
+	simulatedUsers = 2
+)
 
 func hashOf(key int) accounts.KeyHash { return accounts.KeyHash{byte(key), 1} }
 
@@ -75,8 +81,9 @@ func newWorld() *world {
 func (w *world) fresh() {
 	w.seq, w.heard, w.log = 1, 1, nil
 	w.history, w.made = make([][]fact, simulatedKeys), make([]int64, simulatedKeys)
+	w.off = make([]bool, simulatedUsers)
 	for key := range w.history {
-		w.history[key] = []fact{{from: 0, known: key > 0}}
+		w.history[key] = []fact{{from: 0, known: key > 0, owner: key - 2}} // the last one is user 0's
 	}
 }
 
@@ -100,8 +107,11 @@ func (w *world) look(r *reading) {
 	r.looked = true
 	key := int(r.hash[0])
 	r.answer = finding{seq: w.seq}
-	if now := w.history[key][len(w.history[key])-1]; now.known {
-		who := &accounts.Identity{KeyID: fmt.Sprint(key), Seq: w.seq}
+	if now := w.fact(key); now.known {
+		who := &accounts.Identity{KeyID: fmt.Sprint(key), Seq: w.seq, UserDisabled: now.off}
+		if now.owner >= 0 {
+			who.UserID = fmt.Sprint(now.owner)
+		}
 		if now.revoked {
 			who.RevokedAt = time.Unix(1, 0)
 		}
@@ -133,7 +143,7 @@ func (w *world) admissible(a *asker) bool {
 	facts := w.history[a.key]
 	for i, f := range facts {
 		ended := i+1 < len(facts) && facts[i+1].from <= a.heard
-		same := f.known == (a.who != nil) && (a.who == nil || f.revoked == !a.who.RevokedAt.IsZero())
+		same := f.known == (a.who != nil) && (a.who == nil || f.revoked == !a.who.RevokedAt.IsZero() && f.off == a.who.UserDisabled)
 		if same && !ended {
 			return true
 		}
@@ -145,8 +155,8 @@ func (w *world) admissible(a *asker) bool {
 const interleavings = 12_000
 
 // TestNoKeyComesBackAfterItsInvalidation drives the cache through random
-// interleavings of asking, reading, changing, hearing of changes and replacing
-// the database.
+// interleavings of asking, reading, changing and giving away keys, disabling
+// their owners, hearing of changes and replacing the database.
 func TestNoKeyComesBackAfterItsInvalidation(t *testing.T) {
 	first := rand.Uint64()
 	t.Logf("seeds from %d on", first)
@@ -196,12 +206,14 @@ func (w *world) step(n int, askers []*asker) []*asker {
 		if len(reads) > 0 {
 			w.answer(reads[n/64%len(reads)])
 		}
-	case 11, 12, 13:
+	case 11, 12:
 		w.change(key, n/64)
 		if n/64%3 == 0 { // it was the node's own, which then could not read the log
 			w.cache.drop([]string{"set:default", fmt.Sprintf("key:%d", key)})
 			w.made[key] = w.seq
 		}
+	case 13:
+		w.disable(n/64%simulatedUsers, n/64%3 == 0)
 	case 14:
 		w.hear()
 	default:
@@ -237,15 +249,46 @@ func (w *world) answer(r *reading) {
 	close(r.arrive)
 }
 
+func (w *world) fact(key int) fact { return w.history[key][len(w.history[key])-1] }
+
+// change deletes a key, gives it to somebody, or revokes it or makes it anew.
 func (w *world) change(key, how int) {
 	w.seq++
-	last := w.history[key][len(w.history[key])-1]
-	next := fact{from: w.seq, known: true, revoked: last.known && !last.revoked}
-	if how%5 == 0 {
-		next = fact{from: w.seq}
+	next := w.fact(key)
+	next.from = w.seq
+	switch how % 5 {
+	case 0:
+		next.known, next.revoked = false, false
+	case 1, 2:
+		next.known = true
+		next.owner = how/5%(simulatedUsers+1) - 1
+		next.off = next.owner >= 0 && w.off[next.owner]
+	default:
+		next.revoked = next.known && !next.revoked
+		next.known = true
 	}
 	w.history[key] = append(w.history[key], next)
 	w.log = append(w.log, map[string]int64{fmt.Sprintf("key:%d", key): w.seq})
+}
+
+// disable disables a user, or enables one who is. own says that the node did it
+// itself, and then could not read the log.
+func (w *world) disable(user int, own bool) {
+	w.seq++
+	w.off[user] = !w.off[user]
+	for key := range w.history {
+		if next := w.fact(key); next.owner == user {
+			next.from, next.off = w.seq, w.off[user]
+			w.history[key] = append(w.history[key], next)
+			if own {
+				w.made[key] = w.seq
+			}
+		}
+	}
+	w.log = append(w.log, map[string]int64{fmt.Sprintf("user:%d", user): w.seq})
+	if own {
+		w.cache.drop([]string{fmt.Sprintf("user:%d", user)})
+	}
 }
 
 // hear tells the node of the next change, in order.
@@ -409,7 +452,7 @@ func TestRing(t *testing.T) {
 			r := newRing(rapid.IntRange(1, 5).Draw(t, "limit"))
 			for range 50 {
 				e := numbered(rapid.IntRange(0, 9).Draw(t, "entry"))
-				e.subject = fmt.Sprint(e.hash[0] % 3)
+				e.subject, e.owner = fmt.Sprint("key:", e.hash[0]%3), fmt.Sprint("user:", e.hash[0]%2)
 				switch rapid.IntRange(0, 4).Draw(t, "do") {
 				case 0, 1:
 					r.put(e)
@@ -421,9 +464,10 @@ func TestRing(t *testing.T) {
 				case 3:
 					r.drop(&e.hash)
 				default:
-					r.dropSubject(e.subject)
-					for hash := range r.at {
-						if fmt.Sprint(hash[0]%3) == e.subject {
+					subject := rapid.SampledFrom([]string{e.subject, e.owner}).Draw(t, "subject")
+					r.dropSubject(subject)
+					for hash, left := range r.at {
+						if left.subject == subject || left.owner == subject {
 							t.Fatalf("%v is still there", hash)
 						}
 					}
@@ -435,7 +479,7 @@ func TestRing(t *testing.T) {
 				for _, of := range r.of {
 					named += len(of)
 				}
-				if named != len(r.slots) {
+				if named != 2*len(r.slots) {
 					t.Fatalf("%d slots, %d by their subject", len(r.slots), named)
 				}
 				for i, s := range r.slots {
@@ -457,7 +501,7 @@ func filled(keys int) *keyCache {
 	for i := range keys {
 		hash := accounts.HashKey(fmt.Sprint(i))
 		s := c.shard(&hash)
-		s.known.put(&slot{hash: hash, who: &accounts.Identity{KeyID: fmt.Sprint(i)}, subject: fmt.Sprint("key:", i)})
+		s.known.put(&slot{hash: hash, who: &accounts.Identity{KeyID: fmt.Sprint(i)}, subject: fmt.Sprint("key:", i), owner: fmt.Sprint("user:", i%10)})
 	}
 	return c
 }
@@ -481,6 +525,17 @@ func BenchmarkInvalidateInAFullCache(b *testing.B) {
 	for b.Loop() {
 		seq++
 		c.invalidate(map[string]int64{"key:none": seq})
+	}
+}
+
+// BenchmarkDisableInAFullCache disables the owner of every tenth key, which are
+// then read again.
+func BenchmarkDisableInAFullCache(b *testing.B) {
+	for b.Loop() {
+		b.StopTimer()
+		c := filled(60_000)
+		b.StartTimer()
+		c.invalidate(map[string]int64{"user:1": 1})
 	}
 }
 

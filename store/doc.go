@@ -16,7 +16,17 @@
 //  4. Identify finds whose key a hash is, from memory where it can.
 //  5. History, Revision and RulesAt look back: which revisions there were, what
 //     each changed of the rules, and the rules themselves. The way back to one
-//     is a change like any other.
+//     is a change like any other. Audit tells what each change did to each
+//     object, rules or not.
+//  6. OnChange's listeners are told of every change that this node has taken
+//     over, in the order of the log.
+//
+// Beside the log stands what is no change and is kept in no memory: sessions of
+// the admin API, and when keys were last used.
+//
+// RotateSecret exchanges the key that everything is sealed with, while it is
+// read. Backup copies the store while it is written to; VerifyBackup and Restore
+// need no store that is open.
 //
 // The log is a chain: each entry's hash covers the entry before it. A log that
 // does not continue where this node stands (a restored backup, another file

@@ -13,6 +13,7 @@ type dropped struct {
 	limit int
 	at    map[string]int64 // subject → its latest invalidation
 	floor int64            // what was read before this may have been overtaken
+	last  int64            // the latest invalidation of anything
 	keys  int64            // the latest invalidation of any key
 	era   int64            // a reading that began in an earlier one is not to be believed
 }
@@ -21,7 +22,7 @@ type dropped struct {
 func (d *dropped) clear() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.at, d.floor, d.keys = make(map[string]int64), 0, 0
+	d.at, d.floor, d.last, d.keys = make(map[string]int64), 0, 0, 0
 	d.era++
 }
 
@@ -39,24 +40,28 @@ func (d *dropped) now() int64 {
 	return d.era
 }
 
-// add notes invalidations and says whether any was of a key.
-func (d *dropped) add(subjects map[string]int64) bool {
+// add notes invalidations, and says whether any was of what an identity depends
+// on, and whether any of a key.
+func (d *dropped) add(subjects map[string]int64) (matters, ofKeys bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	ofKeys := false
 	for subject, seq := range subjects {
-		if !isKey(subject) {
+		if !identifies(subject) {
 			continue
 		}
-		ofKeys = true
+		matters = true
 		if len(d.at) >= d.limit {
-			d.floor = max(d.floor, d.keys)
+			d.floor = max(d.floor, d.last)
 			clear(d.at)
 		}
 		d.at[subject] = max(d.at[subject], seq)
-		d.keys = max(d.keys, seq)
+		d.last = max(d.last, seq)
+		if isKey(subject) {
+			ofKeys = true
+			d.keys = max(d.keys, seq)
+		}
 	}
-	return ofKeys
+	return matters, ofKeys
 }
 
 // overtakes says whether a finding, read in an era, is older than an
@@ -71,8 +76,13 @@ func (d *dropped) overtakes(f finding, era int64) bool {
 	case f.who == nil:
 		return f.seq < d.keys
 	}
-	return f.seq < d.at[subjectOf(f.who)]
+	return f.seq < max(d.at[subjectOf(f.who)], d.at[ownerOf(f.who)])
 }
 
-// isKey says whether a subject is a key.
+// identifies says whether an identity can depend on a subject: a key, or the
+// user who owns it.
+func identifies(subject string) bool { return isKey(subject) || isUser(subject) }
+
 func isKey(subject string) bool { return strings.HasPrefix(subject, "key:") }
+
+func isUser(subject string) bool { return strings.HasPrefix(subject, "user:") }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/llmgw/llmgw/accounts"
 	"github.com/llmgw/llmgw/rules"
 )
 
@@ -19,13 +20,26 @@ type follower struct {
 	failures atomic.Int64 // configurations that could not be taken over
 	away     atomic.Bool  // the last look did not reach the database
 
-	mu      sync.Mutex
-	apply   func(context.Context, rules.Config) error
-	owed    int64 // counts what calls for a load, whatever the revision
-	settled int64 // the owed up to which that was done
-	applied position
-	good    instant // start of the last good look
-	told    string  // the failure that was logged last
+	mu        sync.Mutex
+	apply     func(context.Context, rules.Config) error
+	listeners []func(accounts.Change)
+	owed      int64 // counts what calls for a load, whatever the revision
+	settled   int64 // the owed up to which that was done
+	applied   position
+	good      instant // start of the last good look
+	told      string  // the failure that was logged last
+}
+
+// tell tells every listener of every change.
+func (f *follower) tell(changes []accounts.Change) {
+	f.mu.Lock()
+	listeners := f.listeners
+	f.mu.Unlock()
+	for i := range changes {
+		for _, hear := range listeners {
+			hear(changes[i])
+		}
+	}
 }
 
 // position is what is in force.

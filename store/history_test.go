@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/llmgw/llmgw/accounts"
 	"github.com/llmgw/llmgw/rules"
@@ -97,6 +98,7 @@ func TestAStoreFromBeforeTheHistory(t *testing.T) {
 		t.Fatal(err)
 	}
 	db := raw(t, path)
+	undoAccounts(t, db)
 	for _, text := range []string{
 		`DROP TABLE history`, `DROP TABLE rule_texts`, `DELETE FROM goose_db_version WHERE version_id = 2`,
 	} {
@@ -123,6 +125,45 @@ func TestAStoreFromBeforeTheHistory(t *testing.T) {
 	}
 	if past, err := open(t, path).History(t.Context(), 0); err != nil || len(past) != 2 {
 		t.Errorf("opened again: %+v, %v", past, err)
+	}
+}
+
+// undoAccounts takes a database back to the tables of schema 2.
+func undoAccounts(t *testing.T, db *sql.DB) {
+	t.Helper()
+	for _, text := range []string{
+		`DROP TRIGGER changes_is_not_updated`, `DROP TRIGGER changes_is_not_deleted`,
+		`DROP TABLE audit`, `DROP TABLE spent_refreshes`, `DROP TABLE sessions`, `DROP TABLE bindings`, `DROP TABLE key_uses`,
+		`DROP TABLE user_logins`, `DROP INDEX keys_by_user`,
+		`ALTER TABLE keys DROP COLUMN user_id`, `ALTER TABLE keys DROP COLUMN models`, `ALTER TABLE keys DROP COLUMN limits`,
+		`ALTER TABLE keys DROP COLUMN disabled`, `ALTER TABLE keys DROP COLUMN keep_streams`, `DROP TABLE users`,
+		`DELETE FROM goose_db_version WHERE version_id = 3`,
+	} {
+		execute(t, db, text)
+	}
+}
+
+// TestAStoreFromBeforeAccounts has keys that were made when keys had no owner.
+func TestAStoreFromBeforeAccounts(t *testing.T) {
+	path := newPath(t)
+	s := open(t, path)
+	putKey(t, s, "old", "s1")
+	putSet(t, s, "rule.apply", answering("default", "a"))
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	undoAccounts(t, raw(t, path))
+
+	s = open(t, path)
+	k, err := s.Key(t.Context(), "old")
+	if err != nil || k.UserID != "" || k.Disabled || k.KeepStreams || k.Models != nil || k.Limits != nil || k.Seq != 1 {
+		t.Errorf("the key is %+v, %v", k, err)
+	}
+	if who, err := s.Identify(t.Context(), accounts.HashKey("s1")); err != nil || who.State(time.Now()) != accounts.KeyActive {
+		t.Errorf("its caller is %+v, %v", who, err)
+	}
+	if past, err := s.Audit(t.Context(), store.AuditQuery{}); err != nil || len(past) != 0 {
+		t.Errorf("the audit begins with %+v, %v", past, err)
 	}
 }
 

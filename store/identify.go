@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
@@ -54,36 +55,62 @@ func (s *Store) lookUp(ctx context.Context, hash accounts.KeyHash) (finding, err
 	return found, nil
 }
 
-// identityRow is what one statement says of a hash: where the log stood, and
-// the key, in the same moment.
+// identityRow is what one statement says of a hash: where the log stood, the
+// key and its owner, in the same moment.
 type identityRow struct {
 	Seq             int64          `db:"seq"`
 	ID              sql.NullString `db:"id"`
 	Name            sql.NullString `db:"name"`
 	Tags            sql.NullString `db:"tags"`
+	Models          sql.NullString `db:"models"`
+	Limits          sql.NullString `db:"limits"`
+	Disabled        sql.NullBool   `db:"disabled"`
 	ExpiresAt       sql.NullTime   `db:"expires_at"`
 	RevokedAt       sql.NullTime   `db:"revoked_at"`
+	KeepStreams     sql.NullBool   `db:"keep_streams"`
 	SecretExpiresAt sql.NullTime   `db:"secret_expires_at"`
+	UserID          sql.NullString `db:"user_id"`
+	UserName        sql.NullString `db:"user_name"`
+	UserTags        sql.NullString `db:"user_tags"`
+	UserDisabled    sql.NullBool   `db:"user_disabled"`
 }
+
+// identifyText finds everything by primary keys, but for head, which has one row.
+const identifyText = `SELECT h.seq, k.id, k.name, k.tags, k.models, k.limits, k.disabled, k.expires_at, k.revoked_at,
+		k.keep_streams, s.expires_at AS secret_expires_at,
+		u.id AS user_id, u.name AS user_name, u.tags AS user_tags, u.disabled AS user_disabled
+	FROM head h LEFT JOIN key_secrets s ON s.hash = ? LEFT JOIN keys k ON k.id = s.key_id LEFT JOIN users u ON u.id = k.user_id`
 
 func readIdentity(ctx context.Context, on session, hash accounts.KeyHash) (finding, error) {
 	var r identityRow
-	err := on.one(ctx, &r, `SELECT h.seq, k.id, k.name, k.tags, k.expires_at, k.revoked_at, s.expires_at AS secret_expires_at
-		FROM head h LEFT JOIN key_secrets s ON s.hash = ? LEFT JOIN keys k ON k.id = s.key_id`, hash[:])
-	if err != nil {
+	if err := on.one(ctx, &r, identifyText, hash[:]); err != nil {
 		return finding{}, unavailable(err)
 	}
 	if !r.ID.Valid {
 		return finding{seq: r.Seq}, nil
 	}
-	tags, err := readTags(r.Tags.String)
+	who, err := r.identity()
 	if err != nil {
 		return finding{}, unavailable(err)
 	}
-	return finding{seq: r.Seq, who: &accounts.Identity{
-		KeyID: r.ID.String, KeyName: r.Name.String, Tags: tags,
-		ExpiresAt: earlier(r.ExpiresAt, r.SecretExpiresAt), RevokedAt: orZero(r.RevokedAt), Seq: r.Seq,
-	}}, nil
+	return finding{seq: r.Seq, who: who}, nil
+}
+
+func (r *identityRow) identity() (*accounts.Identity, error) {
+	tags, err1 := readTags(r.Tags.String)
+	models, err2 := readGlobs(r.Models.String)
+	limits, err3 := readLimits(r.Limits.String)
+	who := &accounts.Identity{
+		KeyID: r.ID.String, KeyName: r.Name.String, Tags: tags, Models: models, Limits: limits, Disabled: r.Disabled.Bool,
+		ExpiresAt: earlier(r.ExpiresAt, r.SecretExpiresAt), RevokedAt: orZero(r.RevokedAt),
+		KeepStreams: r.KeepStreams.Bool, Seq: r.Seq,
+	}
+	if err := errors.Join(err1, err2, err3); err != nil || !r.UserID.Valid {
+		return who, err
+	}
+	userTags, err := readTags(r.UserTags.String)
+	who.UserID, who.UserName, who.UserTags, who.UserDisabled = r.UserID.String, r.UserName.String, userTags, r.UserDisabled.Bool
+	return who, err
 }
 
 // earlier is the first of two ends, of which either may be never.

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -18,12 +17,19 @@ import (
 
 // keyRow and secretRow are the tables of keys.
 type keyRow struct {
-	ID        string       `db:"id"`
-	Name      string       `db:"name"`
-	Tags      string       `db:"tags"` // JSON object
-	CreatedAt time.Time    `db:"created_at"`
-	ExpiresAt sql.NullTime `db:"expires_at"`
-	RevokedAt sql.NullTime `db:"revoked_at"`
+	ID          string         `db:"id"`
+	Name        string         `db:"name"`
+	UserID      sql.NullString `db:"user_id"`
+	Tags        string         `db:"tags"`   // JSON object
+	Models      string         `db:"models"` // JSON array
+	Limits      string         `db:"limits"` // JSON array
+	Disabled    bool           `db:"disabled"`
+	CreatedAt   time.Time      `db:"created_at"`
+	ExpiresAt   sql.NullTime   `db:"expires_at"`
+	RevokedAt   sql.NullTime   `db:"revoked_at"`
+	KeepStreams bool           `db:"keep_streams"`
+	Seq         int64          `db:"seq"`
+	LastUsedAt  sql.NullTime   `db:"last_used_at"` // of the table of uses
 }
 
 type secretRow struct {
@@ -35,21 +41,22 @@ type secretRow struct {
 }
 
 const (
-	keyColumns    = `id, name, tags, created_at, expires_at, revoked_at`
+	keyColumns    = `id, name, user_id, tags, models, limits, disabled, created_at, expires_at, revoked_at, keep_streams, seq`
 	secretColumns = `hash, key_id, last4, created_at, expires_at`
 )
 
 func (r *keyRow) key() (accounts.Key, error) {
-	k := accounts.Key{
-		ID: r.ID, Name: r.Name,
+	tags, err1 := readTags(r.Tags)
+	models, err2 := readGlobs(r.Models)
+	limits, err3 := readLimits(r.Limits)
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return accounts.Key{}, fmt.Errorf("reading key %q: %w", r.Name, err)
+	}
+	return accounts.Key{
+		ID: r.ID, Name: r.Name, UserID: r.UserID.String, Tags: tags, Models: models, Limits: limits, Disabled: r.Disabled,
 		CreatedAt: moment(r.CreatedAt), ExpiresAt: orZero(r.ExpiresAt), RevokedAt: orZero(r.RevokedAt),
-	}
-	tags, err := readTags(r.Tags)
-	if err != nil {
-		return k, fmt.Errorf("reading key %q: %w", r.Name, err)
-	}
-	k.Tags = tags
-	return k, nil
+		KeepStreams: r.KeepStreams, LastUsedAt: orZero(r.LastUsedAt), Seq: r.Seq,
+	}, nil
 }
 
 func (r *secretRow) secret() accounts.KeySecret {
@@ -58,27 +65,17 @@ func (r *secretRow) secret() accounts.KeySecret {
 	return s
 }
 
-// readTags gives nil for no tags.
-func readTags(text string) (map[string]string, error) {
-	var tags map[string]string
-	if err := json.Unmarshal([]byte(text), &tags); err != nil {
-		return nil, fmt.Errorf("reading tags: %w", err)
-	}
-	if len(tags) == 0 {
-		return nil, nil
-	}
-	return tags, nil
-}
-
 // readKeys gives the keys that where selects from the table of keys, by id,
 // each with its secrets by age.
 func readKeys(ctx context.Context, s session, where string, args ...any) ([]accounts.Key, error) {
 	var rows []keyRow
-	if err := s.all(ctx, &rows, `SELECT `+keyColumns+` FROM keys `+where+` ORDER BY id`, args...); err != nil {
+	err := s.all(ctx, &rows, `SELECT `+keyColumns+`, key_uses.at AS last_used_at
+		FROM keys LEFT JOIN key_uses ON key_uses.key_id = keys.id `+where+` ORDER BY id`, args...)
+	if err != nil {
 		return nil, fmt.Errorf("reading keys: %w", unavailable(err))
 	}
 	var secrets []secretRow
-	err := s.all(ctx, &secrets, `SELECT `+secretColumns+` FROM key_secrets
+	err = s.all(ctx, &secrets, `SELECT `+secretColumns+` FROM key_secrets
 		WHERE key_id IN (SELECT id FROM keys `+where+`) ORDER BY created_at, hash`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("reading keys: %w", unavailable(err))
@@ -146,18 +143,25 @@ func (st *State) Keys() ([]accounts.Key, error) { return readKeys(st.ctx, st.on,
 func (st *State) Key(nameOrID string) (accounts.Key, error) { return readKey(st.ctx, st.on, nameOrID) }
 
 // PutKey adds a key, or makes the one with its ID what k says, its secrets
-// included. ErrExists where the name is taken. A zero CreatedAt means now.
+// included. ErrExists where the name is taken; ErrNotFound where the owner is
+// not there. A zero CreatedAt means now; LastUsedAt and Seq are not asked.
 func (st *State) PutKey(k accounts.Key) error {
 	if k.ID == "" {
 		return errors.New("storing key: it has no id")
 	}
 	stored, err := st.Key(k.ID)
-	if err != nil && !errors.Is(err, accounts.ErrNotFound) {
+	isNew := errors.Is(err, accounts.ErrNotFound)
+	if err != nil && !isNew {
 		return err
 	}
 	k = st.normalKey(k, stored)
 	if reflect.DeepEqual(k, stored) {
 		return nil
+	}
+	if k.UserID != "" && k.UserID != stored.UserID {
+		if _, err := readUser(st.ctx, st.on, `WHERE id = ?`, k.UserID); err != nil {
+			return fmt.Errorf("storing key %q: owner: %w", k.Name, err)
+		}
 	}
 	if err := st.writeKey(&k); err != nil {
 		return fmt.Errorf("storing %w", err)
@@ -166,6 +170,27 @@ func (st *State) PutKey(k accounts.Key) error {
 		return fmt.Errorf("storing key %q: %w", k.Name, err)
 	}
 	st.touch("key:"+k.ID, false)
+	st.note("key:"+k.ID, k.Name, unless(isNew, auditKeyOf(&stored)), auditKeyOf(&k))
+	return nil
+}
+
+// DeleteKey deletes a key, found by name or id, with its secrets and bindings.
+// ErrNotFound where there is none.
+func (st *State) DeleteKey(nameOrID string) error {
+	k, err := st.Key(nameOrID)
+	if err != nil {
+		return err
+	}
+	if err := st.deleteBindings(`WHERE key_id = ?`, k.ID); err != nil {
+		return fmt.Errorf("deleting key %q: %w", k.Name, err)
+	}
+	for _, text := range []string{`DELETE FROM key_secrets WHERE key_id = ?`, `DELETE FROM keys WHERE id = ?`} {
+		if _, err := st.on.run(st.ctx, text, k.ID); err != nil {
+			return fmt.Errorf("deleting key %q: %w", k.Name, unavailable(err))
+		}
+	}
+	st.touch("key:"+k.ID, false)
+	st.note("key:"+k.ID, k.Name, auditKeyOf(&k), nil)
 	return nil
 }
 
@@ -176,6 +201,8 @@ func (st *State) normalKey(k, stored accounts.Key) accounts.Key {
 	if k.Tags = maps.Clone(k.Tags); len(k.Tags) == 0 {
 		k.Tags = nil
 	}
+	k.Models, k.Limits = someOrNil(k.Models), someOrNil(k.Limits)
+	k.LastUsedAt, k.Seq = stored.LastUsedAt, stored.Seq
 	k.Secrets = someOrNil(slices.Clone(k.Secrets))
 	for i := range k.Secrets {
 		s := &k.Secrets[i]
@@ -193,17 +220,19 @@ func (st *State) normalKey(k, stored accounts.Key) accounts.Key {
 }
 
 func (st *State) writeKey(k *accounts.Key) error {
-	tags := []byte("{}")
-	if k.Tags != nil {
-		var err error
-		if tags, err = json.Marshal(k.Tags); err != nil {
-			return fmt.Errorf("tags of key %q: %w", k.Name, err)
-		}
+	tags, err1 := writeTags(k.Tags)
+	models, err2 := writeGlobs(k.Models)
+	limits, err3 := writeLimits(k.Limits)
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return fmt.Errorf("key %q: %w", k.Name, err)
 	}
-	_, err := st.on.run(st.ctx, `INSERT INTO keys (`+keyColumns+`, seq) VALUES (?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (id) DO UPDATE SET name = excluded.name, tags = excluded.tags, created_at = excluded.created_at,
-			expires_at = excluded.expires_at, revoked_at = excluded.revoked_at, seq = excluded.seq`,
-		k.ID, k.Name, string(tags), k.CreatedAt, maybe(k.ExpiresAt), maybe(k.RevokedAt), st.seq)
+	_, err := st.on.run(st.ctx, `INSERT INTO keys (`+keyColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (id) DO UPDATE SET name = excluded.name, user_id = excluded.user_id, tags = excluded.tags,
+			models = excluded.models, limits = excluded.limits, disabled = excluded.disabled,
+			created_at = excluded.created_at, expires_at = excluded.expires_at, revoked_at = excluded.revoked_at,
+			keep_streams = excluded.keep_streams, seq = excluded.seq`,
+		k.ID, k.Name, someText(k.UserID), tags, models, limits, k.Disabled,
+		k.CreatedAt, maybe(k.ExpiresAt), maybe(k.RevokedAt), k.KeepStreams, st.seq)
 	if err != nil {
 		return taken(err, "key", k.Name)
 	}

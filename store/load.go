@@ -34,7 +34,11 @@ func readConfig(ctx context.Context, on session, revision int64) (rules.Config, 
 	if err != nil {
 		return rules.Config{}, err
 	}
-	return rules.Config{Revision: revision, Files: b.files(), Upstreams: upstreams}, nil
+	bindings, err := readBindings(ctx, on, "")
+	if err != nil {
+		return rules.Config{}, err
+	}
+	return rules.Config{Revision: revision, Files: b.files(), Upstreams: upstreams, Bindings: bindings}, nil
 }
 
 // LastConfigChange is the change that made the configuration what it is.

@@ -53,7 +53,7 @@ func inspect(ctx context.Context, db *sqlx.DB, o *Options) error {
 	if errors.Is(err, accounts.ErrNotFound) {
 		return nil // cut off between the tables and what goes into them
 	}
-	return countSealed(ctx, s, err)
+	return opensAll(ctx, s, o.Secret, err)
 }
 
 // sqliteTexts gives the texts without their folder.

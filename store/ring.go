@@ -14,7 +14,7 @@ type ring struct {
 	limit int
 	at    map[accounts.KeyHash]*slot
 	slots []*slot
-	of    map[string][]*slot // by what they depend on; few of each
+	of    map[string][]*slot // by what they depend on
 	hand  int                // the next one to be looked at
 }
 
@@ -23,6 +23,7 @@ type slot struct {
 	hash    accounts.KeyHash
 	who     *accounts.Identity // nil among the unknown
 	subject string             // what it depends on; empty: nothing that has a name
+	owner   string             // what else it depends on; may be empty
 	asked   atomic.Bool        // since the hand last came by
 	index   int                // in slots
 }
@@ -58,20 +59,26 @@ func (r *ring) place(e *slot, index int) {
 	e.index = index
 	r.slots[index] = e
 	r.at[e.hash] = e
-	if e.subject != "" {
-		r.of[e.subject] = append(r.of[e.subject], e)
+	for _, subject := range e.subjects() {
+		if subject != "" {
+			r.of[subject] = append(r.of[subject], e)
+		}
 	}
 }
+
+func (e *slot) subjects() [2]string { return [2]string{e.subject, e.owner} }
 
 // forget takes e out of the maps, and leaves its place to the caller.
 func (r *ring) forget(e *slot) {
 	delete(r.at, e.hash)
-	rest := slices.DeleteFunc(r.of[e.subject], func(other *slot) bool { return other == e })
-	if len(rest) == 0 {
-		delete(r.of, e.subject)
-		return
+	for _, subject := range e.subjects() {
+		rest := slices.DeleteFunc(r.of[subject], func(other *slot) bool { return other == e })
+		if len(rest) == 0 {
+			delete(r.of, subject)
+			continue
+		}
+		r.of[subject] = rest
 	}
-	r.of[e.subject] = rest
 }
 
 // victim goes round until it finds one that nobody asked for. It ends, since
@@ -101,8 +108,12 @@ func (r *ring) drop(hash *accounts.KeyHash) {
 	r.slots = r.slots[:last]
 }
 
+// dropSubject drops all that depends on subject. The list goes first: taking its
+// entries out of it one by one would take the square of their number.
 func (r *ring) dropSubject(subject string) {
-	for _, e := range slices.Clone(r.of[subject]) {
+	entries := r.of[subject]
+	delete(r.of, subject)
+	for _, e := range entries {
 		r.drop(&e.hash)
 	}
 }

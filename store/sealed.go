@@ -22,15 +22,44 @@ func (e *SealedError) Error() string {
 
 func (e *SealedError) Unwrap() error { return e.Cause }
 
-// countSealed adds to a wrong key what it costs. Every other error stays.
-func countSealed(ctx context.Context, s session, err error) error {
+// opensAll refuses a key that does not open all that is sealed: a gateway with
+// half of its credentials is worse than none that starts. found is what opening
+// the checksum secret said; every other error of it stays.
+func opensAll(ctx context.Context, s session, key accounts.Sealer, found error) error {
 	var wrong *accounts.WrongKeyError
-	if !errors.As(err, &wrong) {
-		return err
+	if found != nil && !errors.As(found, &wrong) {
+		return found
 	}
-	sealed := &SealedError{Cause: err}
-	if err := s.one(ctx, &sealed.Credentials, `SELECT count(*) FROM credentials WHERE sealed IS NOT NULL`); err != nil {
+	var rows []struct {
+		Mark       []byte `db:"mark"` // of a sealed value, which names the key
+		Credential bool   `db:"credential"`
+		N          int    `db:"n"`
+	}
+	err := s.all(ctx, &rows, `SELECT substr(sealed, 1, 5) AS mark, TRUE AS credential, count(*) AS n
+			FROM credentials WHERE sealed IS NOT NULL GROUP BY substr(sealed, 1, 5)
+		UNION ALL SELECT substr(value, 1, 5), FALSE, count(*) FROM sealed GROUP BY substr(value, 1, 5)`)
+	if err != nil {
 		return unavailable(err)
 	}
-	return sealed
+	refused := &SealedError{Cause: found}
+	for _, r := range rows {
+		_, err := key.Open("", append(r.Mark, make([]byte, longerThanAnEmptySeal)...))
+		if !errors.As(err, &wrong) {
+			continue
+		}
+		if refused.Cause == nil {
+			refused.Cause = fmt.Errorf("opening what is sealed: %w", err)
+		}
+		if r.Credential {
+			refused.Credentials += r.N
+		}
+	}
+	if refused.Cause == nil {
+		return nil
+	}
+	return refused
 }
+
+// longerThanAnEmptySeal makes of a mark what could be a sealed value, to be asked
+// about.
+const longerThanAnEmptySeal = 64

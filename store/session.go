@@ -52,3 +52,6 @@ func orZero(t sql.NullTime) time.Time {
 	}
 	return moment(t.Time)
 }
+
+// someText is a text, or NULL for the empty one.
+func someText(text string) sql.NullString { return sql.NullString{String: text, Valid: text != ""} }

@@ -26,6 +26,7 @@ type State struct {
 	book     *book    // the rules, once anybody asked for them
 	subjects []string // what changed
 	compiled bool     // something changed that is compiled
+	noted    []auditEdit
 }
 
 func newState(ctx context.Context, on session, m accounts.Meta, keep int) (*State, error) {
@@ -56,7 +57,8 @@ func (st *State) basedOn(base *int64) error {
 		st.head.Revision, *base, accounts.ErrChanged)
 }
 
-// touch notes what changed. Rules and upstreams are compiled, keys are not.
+// touch notes what changed. Rules, upstreams and bindings are compiled, keys and
+// users are not.
 func (st *State) touch(subject string, compiled bool) {
 	if !slices.Contains(st.subjects, subject) {
 		st.subjects = append(st.subjects, subject)
@@ -73,6 +75,7 @@ func (st *State) finish() (*entry, error) {
 	}
 	for _, set := range edits.touched() {
 		st.touch("set:"+set, true)
+		st.noteSet(set, edits)
 	}
 	if len(st.subjects) == 0 {
 		return nil, nil
@@ -89,6 +92,9 @@ func (st *State) finish() (*entry, error) {
 	}
 	if err := appendEntry(st.ctx, st.on, e); err != nil {
 		return nil, err
+	}
+	if err := st.writeAudit(); err != nil {
+		return nil, fmt.Errorf("writing audit: %w", err)
 	}
 	if !st.compiled {
 		return e, nil
@@ -112,7 +118,13 @@ func (st *State) compile() error {
 	if err != nil {
 		return err
 	}
-	_, problems := rules.Compile(rules.Config{Revision: st.head.Revision + 1, Files: files, Upstreams: upstreams})
+	bindings, err := st.Bindings()
+	if err != nil {
+		return err
+	}
+	_, problems := rules.Compile(rules.Config{
+		Revision: st.head.Revision + 1, Files: files, Upstreams: upstreams, Bindings: bindings,
+	})
 	if bad := problems.Errors(); len(bad) > 0 {
 		return bad
 	}

@@ -16,8 +16,8 @@ import (
 
 // Options of a Store.
 type Options struct {
-	Path      string              // the database's file; made where there is none, in a directory that exists
-	Secret    *accounts.SecretKey // seals what must not be read
+	Path      string          // the database's file; made where there is none, in a directory that exists
+	Secret    accounts.Sealer // seals what must not be read; a Keyring where the key may be exchanged
 	Log       zerolog.Logger
 	PollEvery time.Duration // how often Follow looks for changes made elsewhere; default 2 s
 	Version   string        // this program's, for the message that a schema is newer
@@ -154,6 +154,21 @@ func (s *Store) OnConfig(apply func(context.Context, rules.Config) error) {
 	s.reader.owed++
 }
 
+// Everything is the subject of the Change that OnChange's listeners get where the
+// log does not continue: whatever they know may have changed.
+const Everything = "*"
+
+// OnChange adds a listener for changes, made here or elsewhere: each is told once
+// this node has taken it over, in the order of the log. Where the configuration
+// that came with it could not be taken over, it is told all the same, since its
+// keys are in force. A listener must not block, and must not call Change or
+// Advance. Add all of them before the first change.
+func (s *Store) OnChange(hear func(accounts.Change)) {
+	s.reader.mu.Lock()
+	defer s.reader.mu.Unlock()
+	s.reader.listeners = append(s.reader.listeners, hear)
+}
+
 // Ping asks the database for something small and says how long it took.
 func (s *Store) Ping(ctx context.Context) (time.Duration, error) {
 	start := time.Now()
@@ -186,6 +201,33 @@ func (s *Store) read(ctx context.Context, doing string, f func(context.Context, 
 	defer func() { _ = tx.Rollback() }() // it only read
 	if err := f(ctx, session{on: tx}); err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
+	}
+	return nil
+}
+
+// write runs f in one transaction beside the log, for what is no change. It
+// waits for its turn as changes do.
+func (s *Store) write(ctx context.Context, doing string, f func(context.Context, session) error) error {
+	if !s.enter() {
+		return fmt.Errorf("%s: %w", doing, errClosed())
+	}
+	defer s.live.Done()
+	ctx, cancel := context.WithTimeout(ctx, changeWithin)
+	defer cancel()
+	file, err := s.current(ctx)
+	if err != nil {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	tx, err := file.writer.BeginTxx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("%s: %w", doing, unavailable(err))
+	}
+	defer func() { _ = tx.Rollback() }() // after Commit it does nothing
+	if err := f(ctx, session{on: tx}); err != nil {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("%s: %w", doing, unavailable(err))
 	}
 	return nil
 }

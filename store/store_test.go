@@ -27,6 +27,12 @@ func TestMain(m *testing.M) {
 	if path := os.Getenv(crashPath); path != "" {
 		os.Exit(changeUntilKilled(path))
 	}
+	if path := os.Getenv(holdPath); path != "" {
+		os.Exit(holdOpen(path))
+	}
+	if path := os.Getenv(rotatePath); path != "" {
+		os.Exit(rotateUntilKilled(path, os.Getenv(rotateSeeds)))
+	}
 	goleak.VerifyTestMain(m)
 }
 
@@ -152,7 +158,7 @@ func TestOpen(t *testing.T) {
 		o.Secret = secretKey(t, 2)
 		_, err := store.Open(t.Context(), o)
 		var wrong *accounts.WrongKeyError
-		if !errors.As(err, &wrong) || wrong.Have != o.Secret.Fingerprint() || wrong.Sealed != secretKey(t, 1).Fingerprint() {
+		if !errors.As(err, &wrong) || wrong.Have != secretKey(t, 2).Fingerprint() || wrong.Sealed != secretKey(t, 1).Fingerprint() {
 			t.Errorf("error is %v", err)
 		}
 		if fingerprint(t, path) != before {
@@ -167,7 +173,7 @@ func TestOpen(t *testing.T) {
 		execute(t, raw(t, path), `INSERT INTO goose_db_version (version_id, is_applied) VALUES (14, 1)`)
 		_, err := store.Open(t.Context(), options(t, path))
 		var newer *store.NewerSchemaError
-		if !errors.As(err, &newer) || newer.Has != 14 || !strings.Contains(err.Error(), "the store has schema 14, this llmgw 0.1.0 knows 2") {
+		if !errors.As(err, &newer) || newer.Has != 14 || !strings.Contains(err.Error(), "the store has schema 14, this llmgw 0.1.0 knows 3") {
 			t.Errorf("error is %v", err)
 		}
 	})

@@ -24,9 +24,10 @@ type upstreamRow struct {
 	Enabled   bool      `db:"enabled"`
 	Settings  string    `db:"settings"` // JSON of settings
 	CreatedAt time.Time `db:"created_at"`
+	Seq       int64     `db:"seq"`
 }
 
-const upstreamColumns = `id, name, provider, url, auth, enabled, settings, created_at`
+const upstreamColumns = `id, name, provider, url, auth, enabled, settings, created_at, seq`
 
 // settings is what an upstream has that no query asks for.
 type settings struct {
@@ -81,7 +82,7 @@ func (r *upstreamRow) upstream() (accounts.Upstream, error) {
 			FirstToken: time.Duration(s.FirstToken), Idle: time.Duration(s.Idle), Total: time.Duration(s.Total),
 		},
 		MaxIdle: s.MaxIdle, IdleTimeout: time.Duration(s.IdleTimeout), Websocket: s.Websocket,
-		Enabled: r.Enabled, CreatedAt: moment(r.CreatedAt),
+		Enabled: r.Enabled, CreatedAt: moment(r.CreatedAt), Seq: r.Seq,
 	}, nil
 }
 
@@ -127,18 +128,23 @@ func (st *State) Upstream(nameOrID string) (accounts.Upstream, error) {
 
 // PutUpstream adds an upstream, or makes the one with its ID what u says, its
 // credentials included. ErrExists where the name, or that of a credential, is
-// taken. A zero CreatedAt means now.
+// taken; ErrInUse where a binding names a credential that u has no more. A zero
+// CreatedAt means now; Seq is not asked.
 func (st *State) PutUpstream(u accounts.Upstream) error {
 	if u.ID == "" {
 		return errors.New("storing upstream: it has no id")
 	}
 	stored, err := st.Upstream(u.ID)
-	if err != nil && !errors.Is(err, accounts.ErrNotFound) {
+	isNew := errors.Is(err, accounts.ErrNotFound)
+	if err != nil && !isNew {
 		return err
 	}
 	u = st.normal(u, stored)
 	if reflect.DeepEqual(u, stored) {
 		return nil
+	}
+	if err := st.keepsBound(&u, &stored); err != nil {
+		return err
 	}
 	if err := st.writeUpstream(&u); err != nil {
 		return fmt.Errorf("storing %w", err)
@@ -147,12 +153,31 @@ func (st *State) PutUpstream(u accounts.Upstream) error {
 		return fmt.Errorf("storing upstream %q: %w", u.Name, err)
 	}
 	st.touch("upstream:"+u.ID, true)
+	st.note("upstream:"+u.ID, u.Name, unless(isNew, auditUpstreamOf(&stored)), auditUpstreamOf(&u))
 	return nil
+}
+
+// keepsBound refuses to take away a credential that a binding names.
+func (st *State) keepsBound(u, stored *accounts.Upstream) error {
+	var gone []string
+	for _, old := range stored.Credentials {
+		if !slices.ContainsFunc(u.Credentials, func(c accounts.Credential) bool { return c.ID == old.ID }) {
+			gone = append(gone, old.ID)
+		}
+	}
+	if len(gone) == 0 {
+		return nil
+	}
+	whose, err := st.boundTo(u.ID, gone...)
+	if err != nil || len(whose) == 0 {
+		return err
+	}
+	return fmt.Errorf("a credential of upstream %q is %w by bindings of %s", u.Name, accounts.ErrInUse, strings.Join(whose, ", "))
 }
 
 // normal is u as it would be read back.
 func (st *State) normal(u, stored accounts.Upstream) accounts.Upstream {
-	u.CreatedAt = moment(cmpTime(u.CreatedAt, stored.CreatedAt, st.now))
+	u.CreatedAt, u.Seq = moment(cmpTime(u.CreatedAt, stored.CreatedAt, st.now)), stored.Seq
 	u.Wires, u.Models = someOrNil(u.Wires), someOrNil(u.Models)
 	u.Credentials = someOrNil(slices.Clone(u.Credentials))
 	slices.SortFunc(u.Credentials, func(a, b accounts.Credential) int { return cmp.Compare(a.ID, b.ID) })
@@ -193,7 +218,7 @@ func (st *State) writeUpstream(u *accounts.Upstream) error {
 	if err != nil {
 		return fmt.Errorf("upstream %q: %w", u.Name, err)
 	}
-	_, err = st.on.run(st.ctx, `INSERT INTO upstreams (`+upstreamColumns+`, seq) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+	_, err = st.on.run(st.ctx, `INSERT INTO upstreams (`+upstreamColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET name = excluded.name, provider = excluded.provider, url = excluded.url,
 			auth = excluded.auth, enabled = excluded.enabled, settings = excluded.settings,
 			created_at = excluded.created_at, seq = excluded.seq`,
@@ -206,35 +231,52 @@ func (st *State) writeUpstream(u *accounts.Upstream) error {
 
 // DeleteUpstream deletes an upstream, found by name or id, with its
 // credentials. ErrNotFound where there is none; ErrInUse, with their names,
-// where rules send requests to it.
+// where rules send requests to it or bindings lead to it.
 func (st *State) DeleteUpstream(nameOrID string) error {
 	u, err := st.Upstream(nameOrID)
 	if err != nil {
 		return err
 	}
-	files, err := st.Files()
+	users, err := st.usersOf(&u)
 	if err != nil {
 		return err
 	}
-	var users []string
+	if len(users) > 0 {
+		return fmt.Errorf("upstream %q is %w by %s", u.Name, accounts.ErrInUse, strings.Join(users, "; "))
+	}
+	for _, text := range []string{`DELETE FROM credentials WHERE upstream_id = ?`, `DELETE FROM upstreams WHERE id = ?`} {
+		if _, err := st.on.run(st.ctx, text, u.ID); err != nil {
+			return fmt.Errorf("deleting upstream %q: %w", u.Name, unavailable(err))
+		}
+	}
+	st.touch("upstream:"+u.ID, true)
+	st.note("upstream:"+u.ID, u.Name, auditUpstreamOf(&u), nil)
+	return nil
+}
+
+// usersOf says, for people, what names an upstream.
+func (st *State) usersOf(u *accounts.Upstream) ([]string, error) {
+	files, err := st.Files()
+	if err != nil {
+		return nil, err
+	}
+	var named []string
 	for _, f := range files {
 		for _, r := range f.Rules {
 			if slices.Contains(r.Upstreams(), u.Name) {
-				users = append(users, r.Name)
+				named = append(named, r.Name)
 			}
 		}
 	}
-	if len(users) > 0 {
-		return fmt.Errorf("upstream %q is %w by %s", u.Name, accounts.ErrInUse, inWords("rule", users))
+	var users []string
+	if len(named) > 0 {
+		users = append(users, inWords("rule", named))
 	}
-	if _, err := st.on.run(st.ctx, `DELETE FROM credentials WHERE upstream_id = ?`, u.ID); err != nil {
-		return fmt.Errorf("deleting upstream %q: %w", u.Name, unavailable(err))
+	whose, err := st.boundTo(u.ID)
+	if len(whose) > 0 {
+		users = append(users, "bindings of "+strings.Join(whose, ", "))
 	}
-	if _, err := st.on.run(st.ctx, `DELETE FROM upstreams WHERE id = ?`, u.ID); err != nil {
-		return fmt.Errorf("deleting upstream %q: %w", u.Name, unavailable(err))
-	}
-	st.touch("upstream:"+u.ID, true)
-	return nil
+	return users, err
 }
 
 // inWords lists names behind their noun: rule a; rules a, b.

@@ -3,16 +3,21 @@ package api
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/llmgw/llmgw/accounts"
 )
 
 // maxAnswer bounds what is read of an answer: the largest are exports.
@@ -24,16 +29,23 @@ func call[T any](ctx context.Context, c *Client, method, path string, body any) 
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 
-	request, err := c.request(ctx, method, path, body)
-	if err != nil {
-		return answer, c.unusable(err)
+	token, refusal := c.token(ctx, c.bearer)
+	if refusal != nil {
+		return answer, refusal
 	}
-	begun := time.Now()
-	status, text, err := c.send(request)
-	c.trace(method, request.URL.RequestURI(), status, time.Since(begun))
+	status, text, err := c.sendAs(ctx, token, method, path, body)
+	if status == http.StatusUnauthorized && c.renew != nil && !token.IsZero() {
+		next, refusal := c.token(ctx, func(ctx context.Context) (accounts.Secret, error) { return c.renew(ctx, token) })
+		switch {
+		case refusal != nil:
+			return answer, refusal
+		case !next.IsZero():
+			status, text, err = c.sendAs(ctx, next, method, path, body)
+		}
+	}
 	switch {
 	case err != nil:
-		return answer, c.unreachable(err)
+		return answer, err
 	case status >= 300:
 		return answer, c.refusal(status, text)
 	case status == http.StatusNoContent:
@@ -43,6 +55,28 @@ func call[T any](ctx context.Context, c *Client, method, path string, body any) 
 		return answer, c.foreign(status)
 	}
 	return answer, nil
+}
+
+// longestPage is how much of a list one call asks for: as much as the gateway
+// gives.
+const longestPage = "1000"
+
+// all gives every page of a list.
+func all[T any](ctx context.Context, c *Client, path string, query url.Values) ([]T, error) {
+	asked := url.Values{"limit": {longestPage}}
+	maps.Copy(asked, query)
+	var items []T
+	for {
+		list, err := call[List[T]](ctx, c, http.MethodGet, path+"?"+asked.Encode(), nil)
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, list.Items...)
+		if list.Next == "" {
+			return items, nil
+		}
+		asked.Set("cursor", list.Next)
+	}
 }
 
 func (c *Client) request(ctx context.Context, method, path string, body any) (*http.Request, error) {
@@ -59,10 +93,44 @@ func (c *Client) request(ctx context.Context, method, path string, body any) (*h
 		return nil, err
 	}
 	request.Header.Set("Accept", "application/json")
+	if c.ifMatch != "" {
+		request.Header.Set("If-Match", `"`+c.ifMatch+`"`)
+	}
 	if body != nil {
 		request.Header.Set("Content-Type", "application/json")
 	}
 	return request, nil
+}
+
+// token asks who makes the call.
+func (c *Client) token(ctx context.Context, ask func(context.Context) (accounts.Secret, error)) (accounts.Secret, *Error) {
+	token, err := ask(ctx)
+	var refusal *Error
+	switch {
+	case err == nil:
+		return token, nil
+	case errors.As(err, &refusal):
+		return accounts.Secret{}, refusal
+	}
+	return accounts.Secret{}, &Error{Title: "No login", Code: CodeDenied, Detail: err.Error(), Hint: "log in: llmgw login", Cause: err}
+}
+
+// sendAs sends a request in the name of a token.
+func (c *Client) sendAs(ctx context.Context, token accounts.Secret, method, path string, body any) (int, []byte, error) {
+	request, err := c.request(ctx, method, path, body)
+	if err != nil {
+		return 0, nil, c.unusable(err)
+	}
+	if !token.IsZero() {
+		request.Header.Set("Authorization", "Bearer "+token.Reveal())
+	}
+	begun := time.Now()
+	status, text, err := c.send(request)
+	c.trace(method, request.URL.RequestURI(), status, time.Since(begun))
+	if err != nil {
+		return 0, nil, c.unreachable(err)
+	}
+	return status, text, nil
 }
 
 // send gives the status of an answer and its whole text.
@@ -114,6 +182,9 @@ func (c *Client) unreachable(err error) *Error {
 	case isTimeout(err):
 		failure.Detail = fmt.Sprintf("no answer from %s within %s", c.where, c.timeout)
 		failure.Hint = "wait longer: --timeout 60s"
+	case distrust(err) != "":
+		failure.Detail = fmt.Sprintf("the certificate of %s is not trusted: %s", c.where, distrust(err))
+		failure.Hint = "if it is your own, say whose it is: llmgw login " + c.where + " --ca-file FILE"
 	default:
 		failure.Detail = fmt.Sprintf("no gateway at %s (%s)", c.where, reason(err))
 	}
@@ -123,6 +194,28 @@ func (c *Client) unreachable(err error) *Error {
 func isTimeout(err error) bool {
 	var network net.Error
 	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &network) && network.Timeout()
+}
+
+// distrust says what is wrong with the certificate that a server showed, or ""
+// where an error is of another kind.
+func distrust(err error) string {
+	var (
+		authority x509.UnknownAuthorityError
+		name      x509.HostnameError
+		whole     x509.CertificateInvalidError
+		shown     *tls.CertificateVerificationError
+	)
+	switch {
+	case errors.As(err, &authority):
+		return "nobody known here has signed it"
+	case errors.As(err, &name):
+		return "it is for another name"
+	case errors.As(err, &whole) && whole.Reason == x509.Expired:
+		return "it has expired, or is not valid yet"
+	case errors.As(err, &shown):
+		return shown.Err.Error()
+	}
+	return ""
 }
 
 // reason is the innermost fact of a network error, without the addresses and

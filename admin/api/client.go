@@ -2,11 +2,14 @@ package api
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"net/url"
 	"strconv"
 	"time"
+
+	"github.com/llmgw/llmgw/accounts"
 )
 
 // DefaultTimeout bounds one call, the reading of its answer included.
@@ -18,6 +21,19 @@ type Options struct {
 	Socket  string        // path of the admin socket
 	BaseURL string        // http or https, without the /api/v1
 	Timeout time.Duration // of one call; 0: DefaultTimeout
+
+	// Bearer gives the token that a call is made with: the access token of a
+	// login, or a personal access token. It is asked for every call, so that it
+	// may refresh a login; an empty one is not sent. nil: none, as on the socket.
+	Bearer func(ctx context.Context) (accounts.Secret, error)
+
+	// Renew gives another token in place of one that was refused with 401, or an
+	// empty one where there is none; the call is then made once more, since what
+	// is refused has done nothing. nil: the refusal stands.
+	Renew func(ctx context.Context, refused accounts.Secret) (accounts.Secret, error)
+
+	// TLS says whom to trust at an https BaseURL; nil: whom the system trusts.
+	TLS *tls.Config
 
 	// Trace is told of every call when it has ended; status is 0 where there
 	// was no answer. It may be nil, and sees neither bodies nor headers.
@@ -31,19 +47,25 @@ type Client struct {
 	base    string // what stands before the path
 	where   string // the socket or base URL, for messages
 	timeout time.Duration
+	ifMatch string // what is sent as If-Match, without its quotes
+	bearer  func(ctx context.Context) (accounts.Secret, error)
+	renew   func(ctx context.Context, refused accounts.Secret) (accounts.Secret, error)
 	trace   func(method, path string, status int, took time.Duration)
 }
 
 // NewClient makes a Client. It connects only when it is used.
 func NewClient(o Options) *Client {
-	c := &Client{base: trimSlash(o.BaseURL), where: o.BaseURL, timeout: o.Timeout, trace: o.Trace}
+	c := &Client{base: trimSlash(o.BaseURL), where: o.BaseURL, timeout: o.Timeout, bearer: o.Bearer, renew: o.Renew, trace: o.Trace}
 	if c.timeout <= 0 {
 		c.timeout = DefaultTimeout
+	}
+	if c.bearer == nil {
+		c.bearer = func(context.Context) (accounts.Secret, error) { return accounts.Secret{}, nil }
 	}
 	if c.trace == nil {
 		c.trace = func(string, string, int, time.Duration) {}
 	}
-	transport := &http.Transport{MaxIdleConns: 2, IdleConnTimeout: time.Minute}
+	transport := &http.Transport{MaxIdleConns: 2, IdleConnTimeout: time.Minute, TLSClientConfig: o.TLS}
 	if o.Socket != "" {
 		c.base, c.where = "http://llmgw", o.Socket
 		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -60,99 +82,18 @@ func NewClient(o Options) *Client {
 // Close ends the connections that are kept for the next call.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
+// If gives a client whose calls change an object only while its ETag is the one
+// given: CodeConflict where somebody else changed it since. It shares the
+// connections of c.
+func (c *Client) If(etag string) *Client {
+	careful := *c
+	careful.ifMatch = etag
+	return &careful
+}
+
 // Status gives the gateway at a glance.
 func (c *Client) Status(ctx context.Context) (Status, error) {
 	return call[Status](ctx, c, http.MethodGet, "/status", nil)
-}
-
-// Keys lists the keys, but for the one-use keys of ChatKey.
-func (c *Client) Keys(ctx context.Context) ([]Key, error) {
-	list, err := call[List[Key]](ctx, c, http.MethodGet, "/keys", nil)
-	return list.Items, err
-}
-
-// AllKeys lists the keys, one-use keys too.
-func (c *Client) AllKeys(ctx context.Context) ([]Key, error) {
-	list, err := call[List[Key]](ctx, c, http.MethodGet, "/keys?one_use=true", nil)
-	return list.Items, err
-}
-
-// Key gives one key.
-func (c *Client) Key(ctx context.Context, name string) (Key, error) {
-	return call[Key](ctx, c, http.MethodGet, "/keys/"+segment(name), nil)
-}
-
-// CreateKey makes a key. The answer is the only place where its secret is seen.
-func (c *Client) CreateKey(ctx context.Context, key NewKey) (CreatedKey, error) {
-	return call[CreatedKey](ctx, c, http.MethodPost, "/keys", key)
-}
-
-// ChatKey makes a key for one use right away: it expires by itself after ten
-// minutes, is hidden from Keys, and the next ChatKey uses its place again.
-func (c *Client) ChatKey(ctx context.Context) (CreatedKey, error) {
-	return call[CreatedKey](ctx, c, http.MethodPost, "/chat-keys", nil)
-}
-
-// RevokeKey ends a key for good. Revoking one twice changes nothing.
-func (c *Client) RevokeKey(ctx context.Context, name string) (Key, error) {
-	return call[Key](ctx, c, http.MethodPost, "/keys/"+segment(name)+"/revoke", nil)
-}
-
-// AddSecret gives a key one more secret, which ends by itself. CodeConflict
-// where the key is not in force.
-func (c *Client) AddSecret(ctx context.Context, key string, secret NewSecret) (AddedSecret, error) {
-	return call[AddedSecret](ctx, c, http.MethodPost, "/keys/"+segment(key)+"/secrets", secret)
-}
-
-// SetSecretEnd moves the end of a secret of AddSecret; CodeNotFound where the key
-// has it no longer.
-func (c *Client) SetSecretEnd(ctx context.Context, key, id string, end time.Time) (Key, error) {
-	return call[Key](ctx, c, http.MethodPut, "/keys/"+segment(key)+"/secrets/"+segment(id), SecretEnd{ExpiresAt: end})
-}
-
-// Upstreams lists the upstreams.
-func (c *Client) Upstreams(ctx context.Context) ([]Upstream, error) {
-	list, err := call[List[Upstream]](ctx, c, http.MethodGet, "/upstreams", nil)
-	return list.Items, err
-}
-
-// Upstream gives one upstream.
-func (c *Client) Upstream(ctx context.Context, name string) (Upstream, error) {
-	return call[Upstream](ctx, c, http.MethodGet, "/upstreams/"+segment(name), nil)
-}
-
-// CreateUpstream makes an upstream, with its credential where one is given.
-func (c *Client) CreateUpstream(ctx context.Context, upstream NewUpstream) (Upstream, error) {
-	return call[Upstream](ctx, c, http.MethodPost, "/upstreams", upstream)
-}
-
-// TestUpstream asks the upstream for its models, from the gateway. A test that
-// fails is no error of the call: see UpstreamTest.OK.
-func (c *Client) TestUpstream(ctx context.Context, name string) (UpstreamTest, error) {
-	return call[UpstreamTest](ctx, c, http.MethodPost, "/upstreams/"+segment(name)+"/test", nil)
-}
-
-// EnableUpstream puts an upstream to use again.
-func (c *Client) EnableUpstream(ctx context.Context, name string) (Upstream, error) {
-	return call[Upstream](ctx, c, http.MethodPost, "/upstreams/"+segment(name)+"/enable", nil)
-}
-
-// DisableUpstream keeps requests from an upstream.
-func (c *Client) DisableUpstream(ctx context.Context, name string) (Upstream, error) {
-	return call[Upstream](ctx, c, http.MethodPost, "/upstreams/"+segment(name)+"/disable", nil)
-}
-
-// DeleteUpstream removes an upstream and its credentials; CodeInUse where a
-// rule names it.
-func (c *Client) DeleteUpstream(ctx context.Context, name string) error {
-	_, err := call[struct{}](ctx, c, http.MethodDelete, "/upstreams/"+segment(name), nil)
-	return err
-}
-
-// SetCredential gives an upstream a credential, in place of the one of that
-// name.
-func (c *Client) SetCredential(ctx context.Context, upstream string, credential NewCredential) (Upstream, error) {
-	return call[Upstream](ctx, c, http.MethodPut, "/upstreams/"+segment(upstream)+"/credential", credential)
 }
 
 // Rules lists every rule in the total order.

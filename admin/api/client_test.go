@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -66,8 +67,20 @@ func TestEveryCallHasItsMethodPathAndBody(t *testing.T) {
 		call func() error
 	}{
 		{"GET /api/v1/status ", func() error { return only(client.Status(ctx)) }},
-		{"GET /api/v1/keys ", func() error { return only(client.Keys(ctx)) }},
-		{"GET /api/v1/keys?one_use=true ", func() error { return only(client.AllKeys(ctx)) }},
+		{"GET /api/v1/keys?limit=1000 ", func() error { return only(client.Keys(ctx)) }},
+		{"GET /api/v1/keys?limit=1000&one_use=true ", func() error { return only(client.AllKeys(ctx)) }},
+		{`POST /api/v1/login {"user":"dana","password":"p"}`, func() error { return only(client.Login(ctx, api.Login{User: "dana", Password: "p"})) }},
+		{`POST /api/v1/refresh {"refresh_token":"r"}`, func() error { return only(client.Refresh(ctx, "r")) }},
+		{`POST /api/v1/logout {"refresh_token":"r"}`, func() error { return client.Logout(ctx, "r") }},
+		{"GET /api/v1/me ", func() error { return only(client.Me(ctx)) }},
+		{`PUT /api/v1/users/dana/password {"password":"n","current":"o"}`, func() error {
+			return client.SetPassword(ctx, "dana", api.SetPassword{Password: "n", Current: "o"})
+		}},
+		{`POST /api/v1/admin-link {"user":"dana"}`, func() error { return only(client.AdminLink(ctx, api.NewAdminLink{User: "dana"})) }},
+		{"GET /api/v1/tokens ", func() error { return only(client.Tokens(ctx, "")) }},
+		{"GET /api/v1/tokens?logins=true&user=dana ", func() error { return only(client.Logins(ctx, "dana")) }},
+		{`POST /api/v1/tokens {"name":"ci","role":"viewer"}`, func() error { return only(client.CreateToken(ctx, api.NewToken{Name: "ci", Role: "viewer"})) }},
+		{"DELETE /api/v1/tokens/ci ", func() error { return client.DeleteToken(ctx, "ci") }},
 		{"GET /api/v1/keys/ci-bot ", func() error { return only(client.Key(ctx, "ci-bot")) }},
 		{"GET /api/v1/keys/a%2Fb%3F ", func() error { return only(client.Key(ctx, "a/b?")) }},
 		{"GET /api/v1/keys/%2E%2E ", func() error { return only(client.Key(ctx, "..")) }},
@@ -79,8 +92,35 @@ func TestEveryCallHasItsMethodPathAndBody(t *testing.T) {
 			return only(client.SetSecretEnd(ctx, "run@a", "ab", end))
 		}},
 		{"POST /api/v1/chat-keys ", func() error { return only(client.ChatKey(ctx)) }},
-		{"POST /api/v1/keys/ci-bot/revoke ", func() error { return only(client.RevokeKey(ctx, "ci-bot")) }},
-		{"GET /api/v1/upstreams ", func() error { return only(client.Upstreams(ctx)) }},
+		{`POST /api/v1/keys/ci-bot/revoke {"keep_streams":true}`, func() error {
+			return only(client.RevokeKey(ctx, "ci-bot", api.RevokeKey{KeepStreams: true}))
+		}},
+		{`POST /api/v1/keys/ci-bot/rotate {"grace":"1h"}`, func() error {
+			return only(client.RotateKey(ctx, "ci-bot", api.RotateKey{Grace: "1h"}))
+		}},
+		{`PATCH /api/v1/keys/ci-bot {"user":""}`, func() error { return only(client.EditKey(ctx, "ci-bot", api.EditKey{User: new(string)})) }},
+		{"DELETE /api/v1/keys/ci-bot ", func() error { return client.DeleteKey(ctx, "ci-bot") }},
+		{"GET /api/v1/users?limit=1000 ", func() error { return only(client.Users(ctx)) }},
+		{"GET /api/v1/users/dana ", func() error { return only(client.User(ctx, "dana")) }},
+		{`POST /api/v1/users {"name":"dana"}`, func() error { return only(client.CreateUser(ctx, api.NewUser{Name: "dana"})) }},
+		{`PATCH /api/v1/users/dana {"email":""}`, func() error {
+			return only(client.EditUser(ctx, "dana", api.EditUser{Email: new(string)}))
+		}},
+		{"DELETE /api/v1/users/dana ", func() error { return client.DeleteUser(ctx, "dana") }},
+		{"GET /api/v1/bindings?limit=1000 ", func() error { return only(client.Bindings(ctx)) }},
+		{"GET /api/v1/bindings/binding_1 ", func() error { return only(client.Binding(ctx, "binding_1")) }},
+		{`POST /api/v1/bindings {"key":"a","upstream":"b"}`, func() error {
+			return only(client.CreateBinding(ctx, api.NewBinding{Key: "a", Upstream: "b"}))
+		}},
+		{`POST /api/v1/bindings/binding_1/move {"order":5}`, func() error {
+			return only(client.MoveBinding(ctx, "binding_1", api.MoveBinding{Order: 5}))
+		}},
+		{"DELETE /api/v1/bindings/binding_1 ", func() error { return client.DeleteBinding(ctx, "binding_1") }},
+		{"GET /api/v1/audit ", func() error { return only(client.Audit(ctx, api.AuditQuery{})) }},
+		{"GET /api/v1/audit?action=key.%2A&actor=dana&cursor=7&limit=5&name=a&since=2027-02-20T00%3A00%3A00Z&subject=key%3Ab ", func() error {
+			return only(client.Audit(ctx, api.AuditQuery{Actor: "dana", Action: "key.*", Subject: "key:b", Name: "a", Since: end, Limit: 5, Cursor: "7"}))
+		}},
+		{"GET /api/v1/upstreams?limit=1000 ", func() error { return only(client.Upstreams(ctx)) }},
 		{"GET /api/v1/upstreams/a ", func() error { return only(client.Upstream(ctx, "a")) }},
 		{`POST /api/v1/upstreams {"name":"a","provider":"openai"}`, func() error {
 			return only(client.CreateUpstream(ctx, api.NewUpstream{Name: "a", Provider: "openai"}))
@@ -284,5 +324,47 @@ func TestCallsAreTraced(t *testing.T) {
 	refusal(t, err)
 	if diff := cmp.Diff([]string{"GET /api/v1/export?set=a 200 true", "POST /api/v1/keys 0 true"}, lines); diff != "" {
 		t.Errorf("trace (-want +got):\n%s", diff)
+	}
+}
+
+func TestListsAreReadToTheirEnd(t *testing.T) {
+	pages := map[string]string{
+		"/api/v1/keys?limit=1000":            `{"items":[{"name":"a"},{"name":"b"}],"next":"Yg"}`,
+		"/api/v1/keys?cursor=Yg&limit=1000":  `{"items":[{"name":"c"}],"next":"Yw"}`,
+		"/api/v1/keys?cursor=Yw&limit=1000":  `{"items":[]}`,
+		"/api/v1/users?limit=1000":           `{"items":[{"name":"a"}],"next":"YQ"}`,
+		"/api/v1/users?cursor=YQ&limit=1000": `nonsense`,
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, pages[r.URL.RequestURI()])
+	}))
+	defer server.Close()
+	client := api.NewClient(api.Options{BaseURL: server.URL})
+	defer client.Close()
+	keys, err := client.Keys(t.Context())
+	if err != nil || len(keys) != 3 || keys[2].Name != "c" {
+		t.Errorf("keys are %+v, %v", keys, err)
+	}
+	if users, err := client.Users(t.Context()); err == nil {
+		t.Errorf("half a list is %+v, and no error", users)
+	}
+}
+
+func TestIfSendsTheTagAndLeavesItsClientAlone(t *testing.T) {
+	var sent []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sent = append(sent, r.Header.Get("If-Match"))
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	defer server.Close()
+	client := api.NewClient(api.Options{BaseURL: server.URL})
+	defer client.Close()
+	for _, c := range []*api.Client{client, client.If("12"), client} {
+		if err := c.DeleteKey(t.Context(), "a"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff([]string{"", `"12"`, ""}, sent); diff != "" {
+		t.Error(diff)
 	}
 }

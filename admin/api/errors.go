@@ -5,12 +5,12 @@ package api
 const (
 	CodeInvalid     = "invalid"      // 422: the input has errors, listed in Problems
 	CodeUsage       = "usage"        // 400: the request itself is wrong
-	CodeDenied      = "denied"       // 401, 403
+	CodeDenied      = "denied"       // 401, 403; 429: too many wrong passwords
 	CodeNotFound    = "not_found"    // 404
 	CodeConflict    = "conflict"     // 409: changed since it was read, or the name exists
 	CodeInUse       = "in_use"       // 409: something else names it
 	CodeWouldDelete = "would_delete" // 409: apply would delete rules and was not told to
-	CodeUnavailable = "unavailable"  // 503: the store cannot be reached
+	CodeUnavailable = "unavailable"  // 503: the store cannot be reached, or too many log in at once
 	CodeUnreachable = "unreachable"  // no answer at all; made by the client
 	CodeInternal    = "internal"     // 500
 )

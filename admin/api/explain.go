@@ -26,10 +26,12 @@ type Explanation struct {
 	Stream     bool              `json:"stream"`
 	Key        string            `json:"key,omitempty"`
 	User       string            `json:"user,omitempty"`
-	Revision   int64             `json:"revision"` // 0 for files that are not applied
-	Rules      []ExplainedRule   `json:"rules"`
+	Allowed    []string          `json:"allowed_models,omitempty"` // the key's allow-list; empty: all
+	Revision   int64             `json:"revision"`                 // 0 for files that are not applied
+	Rules      []ExplainedRule   `json:"rules"`                    // none where the allow-list refuses the model
 	Outcome    string            `json:"outcome" enum:"forward,respond,refuse"`
 	Rule       string            `json:"rule,omitempty"`
+	Binding    *ExplainedBinding `json:"binding,omitempty"`    // that named the first candidate; absent where the rule did
 	Candidates []CandidateReport `json:"candidates,omitempty"` // in the order in which they are tried
 	Retry      *RetryReport      `json:"retry,omitempty"`
 	Limits     []string          `json:"limits,omitempty"`
@@ -51,6 +53,13 @@ type ExplainedRule struct {
 	Wants    string `json:"wants,omitempty"`   // what it wants: "free"
 }
 
+// ExplainedBinding is the binding of the caller that named a destination.
+type ExplainedBinding struct {
+	ID    string `json:"id"`
+	Of    string `json:"of"` // "key ci-bot", "user dana", "tag plan=trial"
+	Order int    `json:"order"`
+}
+
 // CandidateReport is one destination, as a request would be sent to it.
 type CandidateReport struct {
 	Upstream   string    `json:"upstream,omitempty"` // empty for a target URL
@@ -58,7 +67,7 @@ type CandidateReport struct {
 	Model      string    `json:"model,omitempty"`
 	Share      float64   `json:"share,omitempty"` // of the callers that take it first, 0 to 1; 0 for a fallback
 	Fallback   bool      `json:"fallback,omitempty"`
-	Credential string    `json:"credential,omitempty"` // "default …x4Qd"
+	Credential string    `json:"credential,omitempty"` // "default …x4Qd": the one that the caller is bound to, or the first that can be read
 	Headers    *Header   `json:"headers,omitempty"`
 	Timeouts   *Timeouts `json:"timeouts,omitempty"`
 	Problem    string    `json:"problem,omitempty"` // why it cannot be used

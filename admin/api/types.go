@@ -4,28 +4,70 @@ package api
 
 import "time"
 
-// List is the shape of every list: {"items": […]}.
+// List is the shape of every list: {"items": […]}. Where there is more, Next is
+// the cursor to ask for it with.
 type List[T any] struct {
-	Items []T `json:"items"`
+	Items []T    `json:"items"`
+	Next  string `json:"next,omitempty"`
 }
 
 // Key is a gateway key as it is shown. The secret is in none of its fields.
 type Key struct {
-	ID        string            `json:"id"`
-	Name      string            `json:"name"`
-	Tags      map[string]string `json:"tags,omitempty"`
-	State     string            `json:"state" enum:"active,revoked,expired"`
-	Last4     string            `json:"last4"`
-	CreatedAt time.Time         `json:"created_at"`
-	ExpiresAt *time.Time        `json:"expires_at,omitempty"`
-	RevokedAt *time.Time        `json:"revoked_at,omitempty"`
+	ID         string            `json:"id"`
+	Name       string            `json:"name"`
+	User       string            `json:"user,omitempty"` // name of the owner
+	Tags       map[string]string `json:"tags,omitempty"`
+	Models     []string          `json:"models,omitempty"`
+	Limits     []string          `json:"limits,omitempty"`
+	Enabled    bool              `json:"enabled"`
+	State      string            `json:"state" enum:"active,revoked,expired,disabled,user disabled"`
+	Last4      string            `json:"last4,omitempty"` // of the newest secret; none where the key has none yet
+	Secrets    []KeySecret       `json:"secrets,omitempty"`
+	CreatedAt  time.Time         `json:"created_at"`
+	ExpiresAt  *time.Time        `json:"expires_at,omitempty"`
+	RevokedAt  *time.Time        `json:"revoked_at,omitempty"`
+	LastUsedAt *time.Time        `json:"last_used_at,omitempty"` // to a minute
+	ETag       string            `json:"etag"`
+}
+
+// KeySecret is one of a key's secrets: two while a rotation leaves the old one
+// its grace.
+type KeySecret struct {
+	Last4     string     `json:"last4"`
+	CreatedAt time.Time  `json:"created_at"`
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 }
 
 // NewKey asks for a key.
 type NewKey struct {
 	Name      string            `json:"name"`
+	User      string            `json:"user,omitempty"`
 	Tags      map[string]string `json:"tags,omitempty"`
+	Models    []string          `json:"models,omitempty"`
+	Limits    []string          `json:"limits,omitempty"`
 	ExpiresAt *time.Time        `json:"expires_at,omitempty"`
+}
+
+// EditKey changes what is given and leaves the rest. An empty list, map or
+// owner takes away.
+type EditKey struct {
+	Name      *string            `json:"name,omitempty"`
+	User      *string            `json:"user,omitempty"`
+	Tags      *map[string]string `json:"tags,omitempty"`
+	Models    *[]string          `json:"models,omitempty"`
+	Limits    *[]string          `json:"limits,omitempty"`
+	Enabled   *bool              `json:"enabled,omitempty"`
+	ExpiresAt *string            `json:"expires_at,omitempty"` // RFC 3339; "" is never
+}
+
+// RotateKey asks for a new secret.
+type RotateKey struct {
+	Grace string `json:"grace,omitempty"` // a Go duration for which the old secret stays valid; empty: "24h", "0s": not at all
+}
+
+// RevokeKey ends a key for good.
+type RevokeKey struct {
+	KeepStreams bool `json:"keep_streams,omitempty"` // streams under way may end in their own time
 }
 
 // CreatedKey is the answer to NewKey, and the only time the secret is seen.
@@ -69,8 +111,10 @@ type Upstream struct {
 	IdleTimeout string       `json:"idle_timeout,omitempty"` // a Go duration
 	Websocket   bool         `json:"websocket,omitempty"`
 	Enabled     bool         `json:"enabled"`
+	Draining    bool         `json:"draining,omitempty"` // on the node that was asked: no new requests, those under way go on
 	Credentials []Credential `json:"credentials"`
 	CreatedAt   time.Time    `json:"created_at"`
+	ETag        string       `json:"etag"`
 }
 
 // Timeouts are Go durations such as "30s"; empty leaves the default.
@@ -91,7 +135,9 @@ type Credential struct {
 	Last4     string    `json:"last4,omitempty"`
 	Usable    bool      `json:"usable"`
 	Problem   string    `json:"problem,omitempty"`
+	Weight    int       `json:"weight"`
 	Enabled   bool      `json:"enabled"`
+	LastError string    `json:"last_error,omitempty"` // "401 2 min ago": of this node, since it began
 	CreatedAt time.Time `json:"created_at"`
 }
 
@@ -115,6 +161,22 @@ type NewCredential struct {
 	Name      string `json:"name,omitempty"` // default: "default"
 	Reference string `json:"reference,omitempty"`
 	Secret    string `json:"secret,omitempty"`
+	Weight    int    `json:"weight,omitempty"`  // default: 1
+	Enabled   *bool  `json:"enabled,omitempty"` // default: true
+}
+
+// EditUpstream changes what is given and leaves the rest. A URL at another
+// scheme, host or port takes no sealed credential along: give it anew.
+type EditUpstream struct {
+	Name        *string   `json:"name,omitempty"`
+	URL         *string   `json:"url,omitempty"`
+	Auth        *string   `json:"auth,omitempty"`
+	Wires       *[]string `json:"wires,omitempty"`
+	Models      *[]string `json:"models,omitempty"`
+	Timeouts    *Timeouts `json:"timeouts,omitempty"`
+	MaxIdle     *int      `json:"max_idle,omitempty"`
+	IdleTimeout *string   `json:"idle_timeout,omitempty"`
+	Websocket   *bool     `json:"websocket,omitempty"`
 }
 
 // UpstreamTest is what one look at an upstream found.

@@ -26,7 +26,7 @@ func (n *node) announce(ctx context.Context) error {
 			line.Str("metrics", n.metricsAt)
 		}
 		line.Int64("ms", took.Milliseconds()).Msg("ready")
-		return nil
+		return n.announceAdmin(ctx)
 	}
 	config, err := n.store.Load(ctx)
 	if err != nil {
@@ -63,7 +63,7 @@ func (n *node) writeAgain(ctx context.Context, w io.Writer, config rules.Config,
 
 func (n *node) writePlaces(w io.Writer) {
 	fmt.Fprintf(w, "  proxy     %-25s point your clients here\n", told(&n.proxyURL))
-	fmt.Fprintf(w, "  admin     %-25s /metrics, /healthz, /readyz\n", told(&n.adminURL))
+	fmt.Fprintf(w, "  admin     %-25s admin API, /metrics, /healthz\n", told(&n.adminURL))
 	fmt.Fprintf(w, "  data      %-25s SQLite; nothing else to install\n", shortPath(n.data))
 }
 
@@ -99,6 +99,7 @@ func (n *node) writeTry(w io.Writer) {
     llmgw chat hello         the same without the typing
     llmgw run -- claude      Claude Code through this gateway (also: codex, …)
     llmgw status             what it does now
+    llmgw admin link         a first password for the admin API
 `, n.firstKey.Reveal(), told(&n.proxyURL))
 }
 
@@ -139,6 +140,18 @@ func shownModels(config rules.Config, u *accounts.Upstream, room int) string {
 	return ""
 }
 
-func hostOf(base string) string { return strings.TrimPrefix(base, "http://") }
+// announceAdmin says how the first admin comes into being.
+func (n *node) announceAdmin(ctx context.Context) error {
+	there, err := n.hasAdmin(ctx)
+	if err == nil && !there && !n.adminOpen() {
+		n.log.Warn().Str("next", "run `llmgw admin link` inside this container or as this user").Msg("no admin yet")
+	}
+	return err
+}
+
+func hostOf(base string) string {
+	_, host, _ := strings.Cut(base, "://")
+	return host
+}
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }

@@ -119,9 +119,12 @@ func saidOf(u api.Upstream) string {
 }
 
 func newCredential(a *app) *cobra.Command {
-	c := &cobra.Command{Use: "credential", Aliases: []string{"cred"}, Short: "set the credential of an upstream"}
-	c.AddCommand(newCredentialSet(a))
-	a.completeNames(c, upstreamNames, "set")
+	c := &cobra.Command{Use: "credential", Aliases: []string{"cred"}, Short: "set | rotate | clear | enable | disable a credential of an upstream"}
+	c.AddCommand(
+		newCredentialSet(a), newCredentialRotate(a), newCredentialClear(a),
+		newCredentialSwitch(a, "enable", "put a credential to use again", (*api.Client).EnableCredential),
+		newCredentialSwitch(a, "disable", "keep a credential and send no request with it", (*api.Client).DisableCredential),
+	)
 	return c
 }
 
@@ -135,7 +138,7 @@ func newCredentialSet(a *app) *cobra.Command {
 		Use:   "set UPSTREAM",
 		Short: "give an upstream a credential, in place of the one it has",
 		Long:  "Gives an upstream a credential. Without a flag it is read from stdin, or from a\nhidden prompt on a terminal.",
-		Args:  oneUpstreamNoSecret,
+		Args:  oneUpstreamNoSecret, ValidArgsFunction: first(upstreamNoun().complete(a)),
 		RunE: a.calls(func(ctx context.Context, t talk, args []string) error {
 			if from == (credentialFlags{}) {
 				from.value = "-"
@@ -167,12 +170,7 @@ func (a *app) setCredential(ctx context.Context, t talk, upstream string, wanted
 	if err != nil {
 		return err
 	}
-	if !t.output.isTable() {
-		err = t.output.value(ctx, u)
-	} else {
-		_, err = fmt.Fprintf(a.out, "set credential of upstream %s (%s)\n", u.Name, t.output.look.plain(credentials(u)))
-	}
-	if err != nil || !test {
+	if err := a.toldCredential(ctx, t, "set", u); err != nil || !test {
 		return err
 	}
 	return a.testNow(ctx, t, u.Name)

@@ -174,7 +174,7 @@ func (n *node) explainStore(err error) error {
 		if sealed.Credentials == 0 {
 			what = "the store cannot be read: it was"
 		}
-		return invalid("%s encrypted with key %s…, %s is %s…. Restore the old key", what, wrong.Sealed, n.secretSource(), wrong.Have)
+		return invalid("%s encrypted with key %s…, %s is %s…. Restore the old key, or: llmgw secret rotate --old-file F", what, wrong.Sealed, n.secretSource(), wrong.Have)
 	case errors.As(err, &newer):
 		return invalid("the store has schema %d, this llmgw %s knows %d. Use a newer llmgw, or restore a backup", newer.Has, version, newer.Knows)
 	case errors.Is(err, accounts.ErrUnavailable):

@@ -59,7 +59,7 @@ func newEnv(a *app) *cobra.Command {
 	c.Flags().StringVar(&model, "model", "", "the model that programs are told to use (`NAME`)")
 	c.Flags().StringVar(&shell, "shell", usualShell(os.Getenv("SHELL"), runtime.GOOS), "sh, fish or powershell; default: by $SHELL (`SHELL`)")
 	c.Flags().StringVar(&expires, "expires", "24h", "when the key ends: 12h, 7d or a date, at most 30 days away (`WHEN`)")
-	a.completeFlags(c, keyNames, "key")
+	completeFlag(c, "key", keyNoun().complete(a))
 	return c
 }
 

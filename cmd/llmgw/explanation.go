@@ -38,6 +38,7 @@ func (e *explanation) write(o *output) error {
 		}
 		e.add("rules", strings.Join(names, ", ")+", not applied")
 	}
+	e.addAllowed()
 	e.addRules()
 	if e.Rule == "" {
 		e.addOutcome()
@@ -94,6 +95,24 @@ func (e *explanation) request() string {
 	return strings.Join(parts, "  ")
 }
 
+// addAllowed tells what came of the key's allow-list, which is asked first.
+func (e *explanation) addAllowed() {
+	if len(e.Allowed) == 0 {
+		return
+	}
+	list := strings.Join(e.Allowed, ", ")
+	if e.Code == rules.CodeModelNotAllowed {
+		if e.Model != "" && rules.ModelAllowed(e.Allowed, e.Model) {
+			e.add("allow-list", "no    the query names another model")
+			return
+		}
+		reason := rules.Reason{Matcher: "model", Saw: e.Model, Wants: list}
+		e.add("allow-list", "no    "+reason.String())
+		return
+	}
+	e.add("allow-list", "YES   model ✓ ("+list+")")
+}
+
 // addRules adds a line for each rule up to the one that decides, what would be
 // done below it, and those behind it that are out of force; all with --all.
 func (e *explanation) addRules() {
@@ -137,6 +156,9 @@ func (e *explanation) detail(name, text string) {
 
 // addOutcome tells what would be done with the request.
 func (e *explanation) addOutcome() {
+	if b := e.Binding; b != nil {
+		e.detail("binding", fmt.Sprintf("%s, order %d", b.Of, b.Order))
+	}
 	usable := slices.DeleteFunc(slices.Clone(e.Candidates), func(c api.CandidateReport) bool { return c.Problem != "" })
 	switch {
 	case e.Outcome == "refuse":
@@ -233,6 +255,9 @@ func (e *explanation) next(c *api.CandidateReport) string {
 	text += "  " + c.URL
 	if c.Model != e.Model {
 		text += "  model " + c.Model
+	}
+	if e.Binding != nil && c.Credential != "" {
+		text += "  credential " + c.Credential
 	}
 	return text
 }

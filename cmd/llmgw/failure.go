@@ -35,7 +35,7 @@ const exitCodesHelp = `What the exit code of llmgw says:
             rollback without --yes where nobody can be asked
   3         invalid input: configuration or rules file has errors, each shown
             with file:line:column
-  4         not allowed
+  4         not logged in, or not allowed
   5         no such object
   6         conflict: changed by someone else since you read it, the name
             exists, apply would delete rules, or what a rollback needs is gone
@@ -95,6 +95,17 @@ func failed(cause error, format string, args ...any) *failure {
 // answered ends with the exit code of an answer that is no: differences were
 // found, a test failed.
 func answered() *failure { return &failure{exit: exitFailed, code: "failed", shown: true} }
+
+// stopped ends a command that was interrupted and had something to say to that.
+func stopped(by interruption) *failure {
+	return &failure{exit: by.exit(), code: "interrupted", message: by.Error(), shown: true}
+}
+
+// isStopped says whether err is of stopped.
+func isStopped(err error) bool {
+	var f *failure
+	return errors.As(err, &f) && f.shown && f.code == "interrupted"
+}
 
 func (f *failure) withHint(format string, args ...any) *failure {
 	f.hint = fmt.Sprintf(format, args...)

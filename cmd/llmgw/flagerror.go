@@ -33,6 +33,9 @@ func explainFlag(c *cobra.Command, err error) error {
 func unknownFlag(c *cobra.Command, unknown *pflag.NotExistError) *failure {
 	name := unknown.GetSpecifiedName()
 	if slices.Contains(secretFlags(), strings.ToLower(name)) {
+		if c.Flags().Lookup("password-file") != nil {
+			return passwordInFlag()
+		}
 		return secretInFlag()
 	}
 	if unknown.GetSpecifiedShortnames() != "" {

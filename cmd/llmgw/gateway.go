@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
-	"path/filepath"
 	"syscall"
 	"time"
 
@@ -20,52 +18,43 @@ const socketName = "admin.sock"
 // gateway is a running gateway as the commands see it.
 type gateway struct {
 	*api.Client
-	at string // where it was looked for, as messages name it
+	at      string  // where it was looked for, as messages name it
+	context string  // the context that named it, or ""
+	access  *access // in whose name calls are made; nil on a socket
 }
 
-// gateway finds the gateway to talk to: --server, else the socket of the data
-// directory, which --data, LLMGW_DATA and the default name in this order.
+// gateway finds the gateway to talk to.
 func (a *app) gateway(s *settings) (*gateway, error) {
-	options := api.Options{Timeout: s.duration("timeout")}
-	if s.on("debug") {
-		options.Trace = func(method, path string, status int, took time.Duration) {
-			line := fmt.Sprintf("debug: %s %s %d in %s", method, path, status, took.Round(time.Microsecond))
-			fmt.Fprintln(a.err, a.errStyle().dim(line))
-		}
+	to, err := a.which(s)
+	if err != nil {
+		return nil, err
 	}
-	g := &gateway{}
-	switch server, err := url.Parse(s.text("server")); {
-	case err != nil:
-		return nil, fmt.Errorf("reading --server: %w", err)
-	case server.Scheme == "unix":
-		options.Socket, g.at = server.Path, shortPath(server.Path)
-	case server.Scheme != "":
-		options.BaseURL, g.at = server.String(), server.String()
-	default:
-		dir, err := s.data()
-		if err != nil {
-			return nil, err
-		}
-		options.Socket = filepath.Join(dir, socketName)
-		g.at = shortPath(options.Socket)
-	}
-	g.Client = api.NewClient(options)
-	return g, nil
+	return a.connect(s, to)
 }
 
-// explain says where no gateway was and how to start one, and leaves every
-// other error as it is.
+// explain says where no gateway was and how to start one, and whose login is
+// missing or over; it leaves every other error as it is.
 func (g *gateway) explain(err error) error {
 	var (
 		refusal *api.Error
 		errno   syscall.Errno
 	)
-	if !errors.As(err, &refusal) || refusal.Code != api.CodeUnreachable || !errors.As(err, &errno) {
+	if !errors.As(err, &refusal) {
 		return err
+	}
+	if g.access != nil {
+		err = g.access.explain(err)
+	}
+	if refusal.Code != api.CodeUnreachable || !errors.As(err, &errno) {
+		return err
+	}
+	advice := "Start one: llmgw serve. Another machine: llmgw login URL"
+	if g.access != nil {
+		advice = "Start it there: llmgw serve. Another one: llmgw context list"
 	}
 	return &failure{
 		exit: exitUnreachable, code: api.CodeUnreachable, cause: err,
-		message: fmt.Sprintf("no gateway at %s (%s). Start one: llmgw serve", g.at, errno.Error()),
+		message: fmt.Sprintf("no gateway at %s (%s). %s", g.at, errno.Error(), advice),
 	}
 }
 
@@ -81,7 +70,10 @@ type call func(ctx context.Context, t talk, args []string) error
 
 // calls makes the RunE of a command that talks to a gateway: settings and
 // output format are read, and refused, before anything is sent.
-func (a *app) calls(do call) func(*cobra.Command, []string) error {
+func (a *app) calls(do call) func(*cobra.Command, []string) error { return a.callsAt(a.gateway, do) }
+
+// callsAt is calls for a command that finds its gateway in a way of its own.
+func (a *app) callsAt(find func(*settings) (*gateway, error), do call) func(*cobra.Command, []string) error {
 	return a.does(func(ctx context.Context, args []string) error {
 		s, err := a.settings()
 		if err != nil {
@@ -91,7 +83,7 @@ func (a *app) calls(do call) func(*cobra.Command, []string) error {
 		if err != nil {
 			return err
 		}
-		g, err := a.gateway(s)
+		g, err := find(s)
 		if err != nil {
 			return err
 		}

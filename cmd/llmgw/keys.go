@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -16,213 +15,158 @@ import (
 )
 
 func newKeys(a *app) *cobra.Command {
-	c := &cobra.Command{Use: "keys", Aliases: []string{"key"}, Short: "create | list | get | revoke the keys that clients use"}
-	c.AddCommand(newKeysCreate(a), newKeysList(a), newKeysGet(a), newKeysRevoke(a))
-	a.completeNames(c, keyNames, "get", "revoke")
+	c := &cobra.Command{
+		Use: "keys", Aliases: []string{"key"},
+		Short: "create | list | get | edit | rotate | revoke | enable | disable | delete | limits of the keys that clients use",
+	}
+	n := keyNoun()
+	c.AddCommand(
+		newKeysCreate(a), newKeysList(a), n.get(a, "one key or several, without their secrets"), newKeysEdit(a),
+		newKeysRotate(a), newKeysRevoke(a),
+		n.turn(a, "enable", "put a key to use again that was disabled", switchKey(true)),
+		n.turn(a, "disable", "refuse a key until it is enabled", switchKey(false)),
+		n.delete(a, "remove a key and its bindings"), newKeysLimits(a),
+	)
 	return c
 }
 
-func newKeysCreate(a *app) *cobra.Command {
+func keyNoun() *noun[api.Key] {
+	return &noun[api.Key]{
+		word: "key", columns: keyColumns(), show: showKey, name: func(k api.Key) string { return k.Name },
+		all: (*api.Client).Keys, one: (*api.Client).Key, remove: (*api.Client).DeleteKey,
+	}
+}
+
+func switchKey(on bool) func(*api.Client, context.Context, string) (api.Key, error) {
+	return func(c *api.Client, ctx context.Context, name string) (api.Key, error) {
+		return c.EditKey(ctx, name, api.EditKey{Enabled: &on})
+	}
+}
+
+// newKeysList lists keys. The words of its filters are compared whole.
+func newKeysList(a *app) *cobra.Command {
+	var user, state string
 	var tags []string
-	var expires string
+	c := keyNoun().list(a, "the keys, without their secrets", func(k api.Key) bool {
+		tagged := func(tag string) bool {
+			name, value, valued := strings.Cut(tag, "=")
+			own, there := k.Tags[name]
+			return there && (!valued || own == value)
+		}
+		return (user == "" || k.User == user) && (state == "" || k.State == state) &&
+			!slices.ContainsFunc(tags, func(tag string) bool { return !tagged(tag) })
+	})
+	c.Flags().StringVar(&user, "user", "", "only keys of this user (`NAME`)")
+	c.Flags().StringVar(&state, "state", "", "only keys in this state: active, revoked, expired, disabled or 'user disabled' (`STATE`)")
+	c.Flags().StringArrayVar(&tags, "tag", nil, "only keys that have this tag, repeatable (`NAME[=VALUE]`)")
+	completeFlag(c, "user", userNoun().complete(a))
+	return c
+}
+
+func keyColumns() []column[api.Key] {
+	return []column[api.Key]{
+		{name: "NAME", text: func(k api.Key) string { return k.Name }},
+		{name: "KEY", text: shortKey},
+		{name: "USER", text: func(k api.Key) string { return dash(k.User) }},
+		{name: "STATE", text: func(k api.Key) string { return k.State }},
+		{name: "EXPIRES", text: func(k api.Key) string { return date(k.ExpiresAt) }},
+		{name: "USED", text: func(k api.Key) string { return since(k.LastUsedAt, time.Now()) }},
+		{name: "LIMITS", text: func(k api.Key) string { return dash(strings.Join(k.Limits, ", ")) }},
+		{name: "TAGS", text: func(k api.Key) string { return dash(pairs(k.Tags)) }},
+		{name: "MODELS", wide: true, text: func(k api.Key) string { return dash(strings.Join(k.Models, ",")) }},
+		{name: "ID", wide: true, text: func(k api.Key) string { return k.ID }},
+		{name: "CREATED", wide: true, text: func(k api.Key) string { return date(&k.CreatedAt) }},
+	}
+}
+
+// shortKey is by what people know a key: how it begins and how it ends.
+func shortKey(k api.Key) string {
+	if k.Last4 == "" {
+		return "-"
+	}
+	return accounts.KeyPrefix + "…" + k.Last4
+}
+
+// since says how long ago something was, or that it never was.
+func since(at *time.Time, now time.Time) string {
+	if at == nil || at.IsZero() {
+		return "never"
+	}
+	return age(now.Sub(*at)) + " ago"
+}
+
+func showKey(w io.Writer, k api.Key) {
+	lines := []string{"name", k.Name, "id", k.ID, "user", dash(k.User), "state", k.State}
+	for _, s := range k.Secrets {
+		lines = append(lines, "key", secretLine(s))
+	}
+	if len(k.Secrets) == 0 {
+		lines = append(lines, "key", shortKey(k))
+	}
+	fields(w, append(lines,
+		"models", dash(strings.Join(k.Models, ", ")), "limits", dash(strings.Join(k.Limits, ", ")), "tags", dash(pairs(k.Tags)),
+		"created", date(&k.CreatedAt), "expires", date(k.ExpiresAt), "revoked", date(k.RevokedAt), "used", since(k.LastUsedAt, time.Now()))...)
+}
+
+// secretLine tells one of a key's secrets by its end.
+func secretLine(s api.KeySecret) string {
+	text := accounts.KeyPrefix + "…" + s.Last4 + ", made " + stamp(s.CreatedAt)
+	if s.ExpiresAt != nil {
+		text += ", ends " + stamp(*s.ExpiresAt)
+	}
+	return text
+}
+
+func newKeysRevoke(a *app) *cobra.Command {
+	var how api.RevokeKey
+	c := keyNoun().end(a, "revoke", "end a key for good, and cut what it runs",
+		func(c *api.Client, ctx context.Context, name string) (api.Key, error) {
+			return c.RevokeKey(ctx, name, how)
+		})
+	c.Long = "Ends every secret of a key, those in their grace too: the next request is refused.\n" +
+		"What it runs is cut with the error of the client's protocol."
+	c.Flags().BoolVar(&how.KeepStreams, "keep-streams", false, "let the streams that are under way end")
+	return c
+}
+
+func newKeysRotate(a *app) *cobra.Command {
+	var grace string
 	c := &cobra.Command{
-		Use:   "create NAME",
-		Short: "make a key; its secret goes to stdout, once",
-		Long:  "Makes a key. The secret is printed on stdout and nowhere else, and never again:\n\n  KEY=$(llmgw keys create ci-bot)",
-		Args:  takes("NAME"),
+		Use:   "rotate NAME",
+		Short: "give a key a new secret; it goes to stdout, once",
+		Long: "Gives a key a new secret, which is printed on stdout and nowhere else. The old one\n" +
+			"stays valid for its grace:\n\n  KEY=$(llmgw keys rotate ci-bot --grace 24h)",
+		Args: takes("NAME"), ValidArgsFunction: keyNoun().complete(a),
 		RunE: a.calls(func(ctx context.Context, t talk, args []string) error {
-			wanted, err := newKey(args[0], tags, expires, time.Now())
+			left, err := span(grace)
+			if err != nil {
+				return usage("--grace: %v", err)
+			}
+			key, err := t.RotateKey(ctx, args[0], api.RotateKey{Grace: left.String()})
 			if err != nil {
 				return err
 			}
-			return a.createKey(ctx, t, wanted)
+			ends := "the old one is no longer valid"
+			if left > 0 {
+				ends = "the old one stays valid for " + grace
+			}
+			return a.giveSecret(ctx, t, key, func() string { return fmt.Sprintf("rotated key %s (id %s); %s", key.Name, key.ID, ends) })
 		}),
 	}
-	c.Flags().StringArrayVar(&tags, "tag", nil, "a tag for rules and logs, repeatable (`NAME=VALUE`)")
-	c.Flags().StringVar(&expires, "expires", "", "when the key ends: 12h, 90d or a date (`WHEN`)")
+	c.Flags().StringVar(&grace, "grace", "24h", "how long the old secret stays valid, 0 for not at all (`DURATION`)")
 	return c
 }
 
-// newKey reads what was said about a key.
-func newKey(name string, tags []string, expires string, now time.Time) (api.NewKey, error) {
-	key := api.NewKey{Name: name}
-	for _, tag := range tags {
-		k, v, ok := strings.Cut(tag, "=")
-		if !ok || k == "" {
-			return key, usage("--tag %q: write NAME=VALUE", tag)
-		}
-		if key.Tags == nil {
-			key.Tags = map[string]string{}
-		}
-		key.Tags[k] = v
-	}
-	if expires == "" {
-		return key, nil
-	}
-	at, err := moment(expires, now)
-	if err != nil {
-		return key, usage("--expires: %v", err)
-	}
-	key.ExpiresAt = &at
-	return key, nil
-}
-
-// moment reads a time to come: a duration from now, days too, or a date.
-func moment(text string, now time.Time) (time.Time, error) {
-	at, err := anyMoment(text, now)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("%q is not a time; write 12h, 90d or 2027-02-20", text)
-	}
-	if !at.After(now) {
-		return time.Time{}, fmt.Errorf("%q is not in the future", text)
-	}
-	return at.UTC().Truncate(time.Second), nil
-}
-
-func anyMoment(text string, now time.Time) (time.Time, error) {
-	if days, ok := strings.CutSuffix(text, "d"); ok {
-		n, err := strconv.ParseUint(days, 10, 16)
-		return now.Add(time.Duration(n) * 24 * time.Hour), err
-	}
-	if d, err := time.ParseDuration(text); err == nil {
-		return now.Add(d), nil
-	}
-	if at, err := time.Parse(time.RFC3339, text); err == nil {
-		return at, nil
-	}
-	return time.Parse(time.DateOnly, text)
-}
-
-func (a *app) createKey(ctx context.Context, t talk, wanted api.NewKey) error {
-	key, err := t.CreateKey(ctx, wanted)
-	if err != nil {
-		return err
-	}
+// giveSecret prints a key's secret on stdout, and then what was done on stderr.
+func (a *app) giveSecret(ctx context.Context, t talk, key api.CreatedKey, done func() string) error {
 	if !t.output.isTable() {
 		return t.output.value(ctx, key)
 	}
 	if _, err := fmt.Fprintln(a.out, key.Secret); err != nil {
 		return fmt.Errorf("writing the key (%s is made, revoke it): %w", key.Name, err)
 	}
-	ends := "never expires"
-	if key.ExpiresAt != nil {
-		ends = "expires " + key.ExpiresAt.Format(time.DateOnly)
-	}
-	a.note("created key %s (id %s, %s)", key.Name, key.ID, ends)
+	a.note("%s", done())
 	return nil
-}
-
-func newKeysList(a *app) *cobra.Command {
-	return &cobra.Command{
-		Use: "list", Aliases: []string{"ls"}, Short: "the keys, without their secrets", Args: takes(),
-		RunE: a.calls(func(ctx context.Context, t talk, _ []string) error {
-			keys, err := t.Keys(ctx)
-			if err != nil {
-				return err
-			}
-			return writeList(ctx, t.output, keys, api.List[api.Key]{Items: nonNil(keys)}, keyColumns(), "")
-		}),
-	}
-}
-
-func keyColumns() []column[api.Key] {
-	return []column[api.Key]{
-		{name: "NAME", text: func(k api.Key) string { return k.Name }},
-		{name: "KEY", text: func(k api.Key) string { return accounts.KeyPrefix + "…" + k.Last4 }},
-		{name: "STATE", text: func(k api.Key) string { return k.State }},
-		{name: "EXPIRES", text: func(k api.Key) string { return date(k.ExpiresAt) }},
-		{name: "TAGS", text: func(k api.Key) string { return dash(pairs(k.Tags)) }},
-		{name: "ID", wide: true, text: func(k api.Key) string { return k.ID }},
-		{name: "CREATED", wide: true, text: func(k api.Key) string { return date(&k.CreatedAt) }},
-	}
-}
-
-func newKeysGet(a *app) *cobra.Command {
-	return &cobra.Command{
-		Use: "get NAME…", Short: "one key or several, without their secrets", Args: takesSome("NAME"),
-		RunE: a.calls(func(ctx context.Context, t talk, args []string) error {
-			return getEach(ctx, a, t, args, t.Key, func(w io.Writer, k api.Key) {
-				fields(w,
-					"name", k.Name, "id", k.ID, "key", accounts.KeyPrefix+"…"+k.Last4, "state", k.State,
-					"created", date(&k.CreatedAt), "expires", date(k.ExpiresAt), "revoked", date(k.RevokedAt), "tags", dash(pairs(k.Tags)))
-			})
-		}),
-	}
-}
-
-func newKeysRevoke(a *app) *cobra.Command {
-	return &cobra.Command{
-		Use: "revoke NAME…", Short: "end a key for good, and cut what it runs", Args: takesSome("NAME"),
-		RunE: a.calls(func(ctx context.Context, t talk, args []string) error {
-			names, err := a.destroyable(ctx, t, args, "revoke key", "keys revoke")
-			if err != nil {
-				return err
-			}
-			return a.forEach(names, func(name string) error {
-				key, err := t.RevokeKey(ctx, name)
-				if err == nil {
-					a.note("revoked key %s", key.Name)
-				}
-				return err
-			})
-		}),
-	}
-}
-
-// destroyable gives the names after the operator agreed to lose them.
-func (a *app) destroyable(ctx context.Context, t talk, args []string, verb, command string) ([]string, error) {
-	if slices.Contains(args, "-") && !a.flag("yes") {
-		return nil, usage("%s needs --yes where names come from stdin", command)
-	}
-	names, err := a.names(args)
-	if err != nil {
-		return nil, err
-	}
-	return names, a.mayDestroy(ctx, t.settings, verb+" "+strings.Join(names, ", ")+"?", command)
-}
-
-// getEach prints one object or several. JSON of several is a list.
-func getEach[T any](ctx context.Context, a *app, t talk, args []string, get func(context.Context, string) (T, error), text func(io.Writer, T)) error {
-	names, err := a.names(args)
-	if err != nil {
-		return err
-	}
-	found := make([]T, 0, len(names))
-	failure := a.forEach(names, func(name string) error {
-		one, err := get(ctx, name)
-		if err == nil {
-			found = append(found, one)
-		}
-		return t.explain(err)
-	})
-	if err := writeEach(ctx, t.output, names, found, text); err != nil {
-		return err
-	}
-	return failure
-}
-
-func writeEach[T any](ctx context.Context, o *output, names []string, found []T, text func(io.Writer, T)) error {
-	switch {
-	case len(found) == 0:
-		return nil
-	case len(names) == 1:
-		return writeOne(ctx, o, found[0], func(w io.Writer) { text(w, found[0]) })
-	case o.format == formatJSONL && o.filter == nil:
-		for _, one := range found {
-			if err := writeCompact(o.w, one); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	return writeOne(ctx, o, api.List[T]{Items: found}, func(w io.Writer) {
-		for i, one := range found {
-			if i > 0 {
-				fmt.Fprintln(w)
-			}
-			text(w, one)
-		}
-	})
 }
 
 // fields writes names and values, one pair a line.
@@ -234,16 +178,6 @@ func fields(w io.Writer, namesAndValues ...string) {
 	for _, line := range align(rows) {
 		fmt.Fprintln(w, line)
 	}
-}
-
-// pairs writes a map as a=b,c=d in the order of its keys.
-func pairs(m map[string]string) string {
-	all := make([]string, 0, len(m))
-	for k, v := range m {
-		all = append(all, k+"="+v)
-	}
-	slices.Sort(all)
-	return strings.Join(all, ",")
 }
 
 func date(t *time.Time) string {

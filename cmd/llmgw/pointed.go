@@ -106,7 +106,7 @@ func withheld() []string {
 		"COHERE_API_KEY", "CO_API_KEY", "DASHSCOPE_API_KEY", "FIREWORKS_API_KEY", "GOOGLE_GENERATIVE_AI_API_KEY",
 		"MOONSHOT_API_KEY", "NVIDIA_API_KEY", "PERPLEXITY_API_KEY", "TOGETHER_API_KEY", "ZAI_API_KEY",
 
-		"LLMGW_SECRET_KEY", "LLMGW_STORE", "LLMGW_TOKEN",
+		"LLMGW_SECRET_KEY", "LLMGW_STORE", "LLMGW_TOKEN", "LLMGW_TOKEN_FILE",
 	}
 	for _, k := range knownProviders() {
 		names = append(names, k.variables...)

@@ -20,6 +20,7 @@ const (
 	groupRun     = "run"
 	groupObserve = "observe"
 	groupManage  = "manage"
+	groupAccess  = "access"
 	groupOperate = "operate"
 )
 
@@ -41,13 +42,15 @@ func newRoot(a *app) *cobra.Command {
 		&cobra.Group{ID: groupRun, Title: "Run"},
 		&cobra.Group{ID: groupObserve, Title: "Observe"},
 		&cobra.Group{ID: groupManage, Title: "Manage"},
+		&cobra.Group{ID: groupAccess, Title: "Access"},
 		&cobra.Group{ID: groupOperate, Title: "Operate"},
 	)
 	addGlobalFlags(root.PersistentFlags())
 	grouped(root, groupRun, newServe(a), newMock(a), newRun(a), newEnv(a), newChat(a))
-	grouped(root, groupObserve, newStatus(a), newHealth(a), newDoctor(a))
-	grouped(root, groupManage, newRules(a), newUpstreams(a), newKeys(a))
-	grouped(root, groupOperate, newConfig(a), newVersion(a))
+	grouped(root, groupObserve, newStatus(a), newTail(a), newHealth(a), newDoctor(a))
+	grouped(root, groupManage, newRules(a), newUpstreams(a), newKeys(a), newUsers(a), newBindings(a), newAudit(a))
+	grouped(root, groupAccess, newLogin(a), newLogout(a), newWhoami(a), newContext(a), newTokens(a), newAdmin(a))
+	grouped(root, groupOperate, newConfig(a), newSecret(a), newVersion(a))
 	root.SetCompletionCommandGroupID(groupOperate)
 	root.SetHelpCommandGroupID(groupOperate)
 	root.SetHelpCommand(newHelp())
@@ -104,7 +107,7 @@ func (a *app) does(act action) func(*cobra.Command, []string) error {
 		ctx, stop := a.untilSignal(c.Context())
 		defer stop()
 		err := act(ctx, args)
-		if i, ok := interrupted(ctx); ok && err != nil {
+		if i, ok := interrupted(ctx); ok && err != nil && !isStopped(err) {
 			return i
 		}
 		return err
@@ -157,13 +160,18 @@ func unknownCommand(c *cobra.Command, args []string) *failure {
 		typed = called + " " + args[0]
 	}
 	meant := ""
-	if !c.HasParent() && len(args) > 1 {
-		if meant = suggest(c.Root(), typed+" "+args[1]); meant != "" {
+	switch {
+	case c.HasParent(): // the noun is known: its letters do not count for the verb
+		if meant = suggest(c, args[0]); meant != "" {
+			meant = strings.TrimPrefix(c.CommandPath(), c.Root().Name()+" ") + " " + meant
+		}
+	case len(args) > 1:
+		if meant = suggest(c, typed+" "+args[1]); meant != "" {
 			typed += " " + args[1]
 		}
 	}
-	if meant == "" {
-		meant = suggest(c.Root(), typed)
+	if meant == "" && !c.HasParent() {
+		meant = suggest(c, typed)
 	}
 	if meant != "" {
 		return usage("unknown command %q; did you mean %q?", typed, meant)
@@ -230,6 +238,16 @@ func takes(names ...string) cobra.PositionalArgs {
 			return usage("too many arguments for %q", c.CommandPath()).withHint("%s", c.UseLine())
 		}
 		return nil
+	}
+}
+
+// takesAndSome demands one argument of the first name and some of the second.
+func takesAndSome(first, second string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return takes(first)(c, args)
+		}
+		return takesSome(second)(c, args[1:])
 	}
 }
 

@@ -14,24 +14,41 @@ import (
 )
 
 func newRules(a *app) *cobra.Command {
+	n := ruleNoun()
 	c := &cobra.Command{
 		Use: "rules", Aliases: []string{"rule"},
 		Short: "list | get | create | apply | diff | validate | test | explain | edit | fmt | enable | disable | move | delete | history | rollback | export | schema",
 	}
 	c.AddCommand(
-		newRulesList(a), newRulesGet(a), newRulesApply(a), newRulesValidate(a),
-		newRulesSwitch(a, "enable", "put a rule in force again", (*api.Client).EnableRule),
-		newRulesSwitch(a, "disable", "keep a rule and take it out of force", (*api.Client).DisableRule),
-		newRulesDelete(a), newRulesExport(a),
+		newRulesList(a), n.get(a, "one rule or several, as YAML"), newRulesApply(a), newRulesValidate(a),
+		n.turn(a, "enable", "put a rule in force again", (*api.Client).EnableRule),
+		n.turn(a, "disable", "keep a rule and take it out of force", (*api.Client).DisableRule),
+		n.delete(a, "remove a rule"), newRulesExport(a),
 		newRulesExplain(a), newRulesTest(a), newRulesDiff(a), newRulesHistory(a), newRulesRollback(a),
 		newRulesCreate(a), newRulesEdit(a), newRulesMove(a), newRulesFmt(a), newRulesSchema(a),
 	)
-	a.completeNames(c, ruleNames, "get", "edit", "enable", "disable", "move", "delete", "history")
-	for _, sub := range c.Commands() {
-		a.completeFlags(sub, ruleNames, "before", "after", "expect", "rule")
-		a.completeFlags(sub, keyNames, "key")
-	}
+	a.completeRules(c)
 	return c
+}
+
+func ruleNoun() *noun[api.Rule] {
+	return &noun[api.Rule]{
+		word: "rule", columns: ruleColumns(), show: showRule, name: func(r api.Rule) string { return r.Name },
+		all: func(c *api.Client, ctx context.Context) ([]api.Rule, error) {
+			list, err := c.Rules(ctx)
+			return list.Items, err
+		},
+		one: (*api.Client).Rule, remove: (*api.Client).DeleteRule,
+	}
+}
+
+// showRule writes a rule as YAML, its place above it.
+func showRule(w io.Writer, r api.Rule) {
+	state := ""
+	if !r.Enabled {
+		state = ", not in force"
+	}
+	fmt.Fprintf(w, "# position %d, set %s (order %d)%s\n%s", r.Position, r.Set, r.Order, state, ended(r.YAML))
 }
 
 func newRulesList(a *app) *cobra.Command {
@@ -206,61 +223,8 @@ func sorted(m map[string]any) []string {
 	return names
 }
 
-func newRulesGet(a *app) *cobra.Command {
-	return &cobra.Command{
-		Use: "get NAME…", Short: "one rule or several, as YAML", Args: takesSome("NAME"),
-		RunE: a.calls(func(ctx context.Context, t talk, args []string) error {
-			return getEach(ctx, a, t, args, t.Rule, func(w io.Writer, r api.Rule) {
-				state := ""
-				if !r.Enabled {
-					state = ", not in force"
-				}
-				fmt.Fprintf(w, "# position %d, set %s (order %d)%s\n%s", r.Position, r.Set, r.Order, state, ended(r.YAML))
-			})
-		}),
-	}
-}
-
 // ended gives text that ends its last line.
 func ended(text string) string { return strings.TrimRight(text, "\n") + "\n" }
-
-func newRulesSwitch(a *app, verb, short string, do func(*api.Client, context.Context, string) (api.Rule, error)) *cobra.Command {
-	return &cobra.Command{
-		Use: verb + " NAME…", Short: short, Args: takesSome("NAME"),
-		RunE: a.calls(func(ctx context.Context, t talk, args []string) error {
-			names, err := a.names(args)
-			if err != nil {
-				return err
-			}
-			return a.forEach(names, func(name string) error {
-				r, err := do(t.Client, ctx, name)
-				if err == nil {
-					a.note("%sd rule %s", verb, r.Name)
-				}
-				return t.explain(err)
-			})
-		}),
-	}
-}
-
-func newRulesDelete(a *app) *cobra.Command {
-	return &cobra.Command{
-		Use: "delete NAME…", Aliases: []string{"rm"}, Short: "remove a rule", Args: takesSome("NAME"),
-		RunE: a.calls(func(ctx context.Context, t talk, args []string) error {
-			names, err := a.destroyable(ctx, t, args, "delete rule", "rules delete")
-			if err != nil {
-				return err
-			}
-			return a.forEach(names, func(name string) error {
-				err := t.DeleteRule(ctx, name)
-				if err == nil {
-					a.note("deleted rule %s", name)
-				}
-				return t.explain(err)
-			})
-		}),
-	}
-}
 
 func newRulesExport(a *app) *cobra.Command {
 	return &cobra.Command{

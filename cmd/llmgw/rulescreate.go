@@ -214,18 +214,6 @@ func headerFlag(text string) (name, value string, err error) {
 	return strings.ToLower(http.CanonicalHeaderKey(name)), strings.TrimSpace(value), nil
 }
 
-func tagMap(tags []string) (map[string]string, error) {
-	m := map[string]string{}
-	for _, tag := range tags {
-		name, value, ok := strings.Cut(tag, "=")
-		if !ok || name == "" {
-			return nil, usage("--tag %q: write NAME=VALUE", tag)
-		}
-		m[name] = value
-	}
-	return m, nil
-}
-
 // showChanged prints what became of one rule.
 func (a *app) showChanged(ctx context.Context, t talk, plan api.Plan, done, name string) error {
 	if !t.output.isTable() {

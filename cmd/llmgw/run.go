@@ -53,7 +53,7 @@ func newRun(a *app) *cobra.Command {
 	c.Flags().StringVar(&f.model, "model", "", "the model that the program is told to use (`NAME`)")
 	c.Flags().BoolVar(&f.print, "print", false, "print what would be run, and run nothing")
 	c.Flags().BoolVar(&f.serve, "serve", false, "where no gateway runs, start one for as long as the program runs")
-	a.completeFlags(c, keyNames, "key")
+	completeFlag(c, "key", keyNoun().complete(a))
 	return c
 }
 

@@ -49,6 +49,8 @@ type node struct {
 
 	data     string // the data directory
 	secret   *accounts.SecretKey
+	keys     *accounts.Keyring // secret, and the one that it is exchanged for
+	rotation rotation
 	log      zerolog.Logger
 	store    *store.Store
 	vault    accounts.Vault
@@ -88,9 +90,9 @@ func (a *app) serve(ctx context.Context) (err error) {
 
 	// The proxy listener is last: once it accepts, everything else answers.
 	for _, step := range []func(context.Context) error{
-		n.readCertificate, n.openLog, n.openTracing, n.openBodyLog, n.openData, n.openSecretKey, n.openStore, n.firstConfig,
+		n.readCertificate, n.checkAdmin, n.openLog, n.openTracing, n.openBodyLog, n.openData, n.openSecretKey, n.openKeyring, n.openStore, n.resumeRotation, n.firstConfig,
 		n.startMock, n.openProxy,
-		n.startSocket, n.startAdmin, n.startMetrics, n.startProxy, n.announce,
+		n.startSocket, n.startAdmin, n.startMetrics, n.startTail, n.startProxy, n.announce,
 	} {
 		if err := step(n.ctx); err != nil {
 			return err
@@ -181,13 +183,13 @@ func (n *node) openLog(context.Context) error {
 }
 
 func (n *node) openStore(ctx context.Context) error {
-	opened, err := store.Open(ctx, store.Options{Path: n.storePath(), Secret: n.secret, Log: n.log, Version: version})
+	opened, err := store.Open(ctx, store.Options{Path: n.storePath(), Secret: n.keys, Log: n.log, Version: version})
 	if err != nil {
 		return n.explainStore(err)
 	}
 	n.store = opened
 	n.onClose(opened.Close)
-	n.vault = accounts.Vault{Key: n.secret, References: references()}
+	n.vault = accounts.Vault{Key: n.keys, References: references()}
 	return n.register(opened.Collector())
 }
 
@@ -208,10 +210,12 @@ func (n *node) openProxy(ctx context.Context) error {
 	n.proxy = p
 	n.onClose(func() error { p.Close(); return nil })
 	n.store.OnConfig(p.Reload)
+	n.store.OnChange(p.Changed)
 	if err := n.store.Advance(ctx); err != nil {
 		return failed(err, "loading the configuration: %v", err)
 	}
 	n.parts.Go(func() error { return n.store.Follow(n.ctx) })
+	n.beginNotingUses()
 	return n.register(p.Collector())
 }
 

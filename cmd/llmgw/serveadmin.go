@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log"
 	"net"
 	"net/http"
 	"os"
@@ -31,6 +32,10 @@ func (s adminStore) Change(ctx context.Context, m accounts.Meta, f func(admin.St
 	return s.Store.Change(ctx, m, func(st *store.State) error { return f(st) })
 }
 
+func (s adminStore) Audit(ctx context.Context, q admin.AuditQuery) ([]accounts.Audit, error) {
+	return s.Store.Audit(ctx, store.AuditQuery(q))
+}
+
 // startMock serves the built-in mock on a loopback port that nobody needs to
 // know.
 func (n *node) startMock(ctx context.Context) error {
@@ -48,9 +53,15 @@ func (n *node) startMock(ctx context.Context) error {
 
 // startSocket opens the admin API to whoever may open the socket.
 func (n *node) startSocket(ctx context.Context) error {
+	peer, err := n.peer()
+	if err != nil {
+		return err
+	}
 	server, err := admin.New(admin.Options{
-		Version: version, Store: adminStore{n.store}, Issuer: n.store.Issuer, Vault: n.vault,
-		Status: n.status, Ready: n.proxy.Ready, Gatherer: n.registry, Client: n.testClient(), Reach: n.reach(), Log: n.log,
+		Accounts: accountsOf(n.store), Open: n.adminOpen(), Peer: peer,
+		Version: version, Store: adminStore{n.store}, Issuer: n.store.Issuer, Vault: n.vault, SecretKey: n.secretKey(),
+		Status: n.status, Ready: n.proxy.Ready, Gatherer: n.registry, Node: liveNode{n.proxy, n.store}, LastErrors: n.lastErrors,
+		Client: n.testClient(), Reach: n.reach(), Log: n.log,
 	})
 	if err != nil {
 		return err
@@ -61,49 +72,23 @@ func (n *node) startSocket(ctx context.Context) error {
 		return err
 	}
 	n.onClose(func() error { return removeSocket(n.data) })
-	n.serveHTTP("admin socket", adminServer(server.API()), l)
+	n.serveHTTP("admin socket", n.adminServer(server.API()), l)
 	return nil
 }
 
-func (n *node) startAdmin(ctx context.Context) error {
-	l, err := n.startPublic(ctx, "admin-listen")
-	if err != nil {
-		return err
-	}
-	at := "http://" + reachable(l.Addr().String())
-	n.adminURL.Store(&at)
-	return nil
-}
+// maxAdminHead bounds what anybody at all may send before they are asked who
+// they are.
+const maxAdminHead = 64 << 10
 
-func (n *node) startMetrics(ctx context.Context) error {
-	if n.settings.text("metrics-listen") == "" {
-		return nil
-	}
-	l, err := n.startPublic(ctx, "metrics-listen")
-	if err != nil {
-		return err
-	}
-	n.metricsAt = l.Addr().String()
-	return nil
-}
-
-// startPublic serves what needs no login: metrics and health.
-func (n *node) startPublic(ctx context.Context, name string) (net.Listener, error) {
-	l, err := n.listen(ctx, name, n.settings.text(name))
-	if err != nil {
-		return nil, err
-	}
-	n.serveHTTP(name, adminServer(n.admin.Public()), l)
-	return l, nil
-}
-
-func adminServer(h http.Handler) *http.Server {
+func (n *node) adminServer(h http.Handler) *http.Server {
 	return &http.Server{
+		ErrorLog:          log.New(serverLog{n.log}, "", 0),
 		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       time.Minute,
 		WriteTimeout:      2 * time.Minute, // an upstream test takes its time
 		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    maxAdminHead,
 	}
 }
 

@@ -150,7 +150,7 @@ func TestTheFirstStartOnATerminalShowsTheKeyOnceAndWhatToTypeNext(t *testing.T) 
 	want := `llmgw VERSION
 
   proxy     PROXY  point your clients here
-  admin     ADMIN  /metrics, /healthz, /readyz
+  admin     ADMIN  admin API, /metrics, /healthz
   data      ~/.local/share/llmgw      SQLite; nothing else to install
 
   upstreams
@@ -170,6 +170,7 @@ func TestTheFirstStartOnATerminalShowsTheKeyOnceAndWhatToTypeNext(t *testing.T) 
     llmgw chat hello         the same without the typing
     llmgw run -- claude      Claude Code through this gateway (also: codex, …)
     llmgw status             what it does now
+    llmgw admin link         a first password for the admin API
 
 ready in N s, Ctrl-C stops
 `
@@ -257,6 +258,41 @@ func (p *typist) modes(t *testing.T) *term.State {
 		t.Fatal(err)
 	}
 	return state
+}
+
+func TestAPasswordIsTypedTwiceAndNeverShown(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		typed []string // one for each prompt
+		code  int
+		calls []string
+		shows string
+	}{
+		{"the same twice", []string{"correct horse", "correct horse"}, exitDone,
+			[]string{`PUT /users/dana/password {"password":"correct horse"}`}, "set the password of user dana"},
+		{"two that differ", []string{"correct horse", "correct house"}, exitUsage, nil, "the two passwords differ, nothing was changed"},
+		{"nothing", []string{""}, exitUsage, nil, "the secret from the prompt is empty"},
+		{"Ctrl-C at the second", []string{"correct horse", "\x03"}, exitInterrupted, nil, "interrupted"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := newFakeAPI(t, answersOfAGateway())
+			p := onTerminal(t, shortDir(t), nil, "users", "password", "dana", "--server", f.URL)
+			for i, prompt := range []string{"new password for dana: ", "once more: "}[:len(c.typed)] {
+				p.shows(t, prompt)
+				p.types(t, c.typed[i]+"\r")
+			}
+			p.ends(t, c.code)
+			if !strings.Contains(p.text(), c.shows) {
+				t.Errorf("it does not show %q:\n%s", c.shows, p.text())
+			}
+			if strings.Contains(p.text(), "correct") {
+				t.Errorf("it was echoed:\n%s", p.text())
+			}
+			if diff := cmp.Diff(c.calls, f.changes()); len(c.calls)+len(f.changes()) > 0 && diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
 }
 
 func TestACredentialTypedAtThePromptIsNeverShown(t *testing.T) {

@@ -249,6 +249,24 @@ func TestAMomentIsReadAsPeopleWriteIt(t *testing.T) {
 	}
 }
 
+func TestATimeThatWasIsReadAsPeopleWriteIt(t *testing.T) {
+	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	for text, want := range map[string]string{
+		"7d": "2026-11-15T12:00:00Z", "90m": "2026-11-22T10:30:00Z", "0s": "2026-11-22T12:00:00Z", "2026-11-01": "2026-11-01T00:00:00Z",
+		"2026-11-01T10:00:00+02:00": "2026-11-01T08:00:00Z",
+	} {
+		got, err := pastMoment(text, now)
+		if err != nil || got.Format(time.RFC3339) != want {
+			t.Errorf("%s is %s (%v), want %s", text, got.Format(time.RFC3339), err, want)
+		}
+	}
+	for _, text := range []string{"", "d", "-1d", "-3h", "yesterday"} {
+		if at, err := pastMoment(text, now); err == nil {
+			t.Errorf("%q was taken for %s", text, at)
+		}
+	}
+}
+
 func TestAnAddressToListenAtBecomesOneToConnectTo(t *testing.T) {
 	for listen, want := range map[string]string{
 		":4100": "127.0.0.1:4100", "0.0.0.0:4100": "127.0.0.1:4100", "[::]:4100": "[::1]:4100",

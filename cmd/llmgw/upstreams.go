@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -15,28 +16,23 @@ import (
 func newUpstreams(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use: "upstreams", Aliases: []string{"upstream", "up"},
-		Short: "create | list | get | test | enable | disable | delete | credential set",
+		Short: "create | list | get | edit | test | enable | disable | delete | credential",
 	}
+	n := upstreamNoun()
 	c.AddCommand(
-		newUpstreamsCreate(a), newUpstreamsList(a), newUpstreamsGet(a), newUpstreamsTest(a),
-		newUpstreamsSwitch(a, "enable", "put an upstream to use again", (*api.Client).EnableUpstream),
-		newUpstreamsSwitch(a, "disable", "keep requests from an upstream", (*api.Client).DisableUpstream),
-		newUpstreamsDelete(a), newCredential(a),
+		newUpstreamsCreate(a), n.list(a, "the upstreams", nil), n.get(a, "one upstream or several"), newUpstreamsEdit(a),
+		newUpstreamsTest(a),
+		n.turn(a, "enable", "put an upstream to use again", (*api.Client).EnableUpstream),
+		n.turn(a, "disable", "keep requests from an upstream", (*api.Client).DisableUpstream),
+		n.delete(a, "remove an upstream and its credentials"), newCredential(a),
 	)
-	a.completeNames(c, upstreamNames, "get", "test", "enable", "disable", "delete")
 	return c
 }
 
-func newUpstreamsList(a *app) *cobra.Command {
-	return &cobra.Command{
-		Use: "list", Aliases: []string{"ls"}, Short: "the upstreams", Args: takes(),
-		RunE: a.calls(func(ctx context.Context, t talk, _ []string) error {
-			upstreams, err := t.Upstreams(ctx)
-			if err != nil {
-				return err
-			}
-			return writeList(ctx, t.output, upstreams, api.List[api.Upstream]{Items: nonNil(upstreams)}, upstreamColumns(), "")
-		}),
+func upstreamNoun() *noun[api.Upstream] {
+	return &noun[api.Upstream]{
+		word: "upstream", columns: upstreamColumns(), show: showUpstream, name: func(u api.Upstream) string { return u.Name },
+		all: (*api.Client).Upstreams, one: (*api.Client).Upstream, remove: (*api.Client).DeleteUpstream,
 	}
 }
 
@@ -104,19 +100,34 @@ func credential(c api.Credential) string {
 	return text
 }
 
-func newUpstreamsGet(a *app) *cobra.Command {
-	return &cobra.Command{
-		Use: "get NAME…", Short: "one upstream or several", Args: takesSome("NAME"),
-		RunE: a.calls(func(ctx context.Context, t talk, args []string) error {
-			return getEach(ctx, a, t, args, t.Upstream, func(w io.Writer, u api.Upstream) {
-				fields(w,
-					"name", u.Name, "id", u.ID, "provider", u.Provider, "url", u.URL, "auth", dash(u.Auth),
-					"enabled", yesNo(u.Enabled), "credential", credentials(u),
-					"wires", dash(strings.Join(u.Wires, ", ")), "models", dash(strings.Join(u.Models, ", ")),
-					"websocket", yesNo(u.Websocket), "created", date(&u.CreatedAt))
-			})
-		}),
+func showUpstream(w io.Writer, u api.Upstream) {
+	lines := []string{
+		"name", u.Name, "id", u.ID, "provider", u.Provider, "url", u.URL, "auth", dash(u.Auth), "enabled", yesNo(u.Enabled),
 	}
+	for _, c := range u.Credentials {
+		lines = append(lines, "credential", credentialLine(c))
+	}
+	if len(u.Credentials) == 0 {
+		lines = append(lines, "credential", "-")
+	}
+	fields(w, append(lines,
+		"wires", dash(strings.Join(u.Wires, ", ")), "models", dash(strings.Join(u.Models, ", ")),
+		"websocket", yesNo(u.Websocket), "created", date(&u.CreatedAt))...)
+}
+
+// credentialLine tells all that is known of a credential.
+func credentialLine(c api.Credential) string {
+	text := c.Name + ": " + credential(c)
+	if c.Weight > 1 {
+		text += ", weight " + strconv.Itoa(c.Weight)
+	}
+	if !c.Enabled {
+		text += ", disabled"
+	}
+	if c.LastError != "" {
+		text += ", last error " + c.LastError
+	}
+	return text
 }
 
 func yesNo(yes bool) string {
@@ -129,6 +140,7 @@ func yesNo(yes bool) string {
 func newUpstreamsTest(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "test NAME", Short: "ask an upstream for its models, from the gateway", Args: takes("NAME"),
+		ValidArgsFunction: first(upstreamNoun().complete(a)),
 		RunE: a.calls(func(ctx context.Context, t talk, args []string) error {
 			result, err := t.TestUpstream(ctx, args[0])
 			if err != nil {
@@ -160,44 +172,6 @@ func tested(r api.UpstreamTest) string {
 		text += ": " + r.Error
 	}
 	return text
-}
-
-func newUpstreamsSwitch(a *app, verb, short string, do func(*api.Client, context.Context, string) (api.Upstream, error)) *cobra.Command {
-	return &cobra.Command{
-		Use: verb + " NAME…", Short: short, Args: takesSome("NAME"),
-		RunE: a.calls(func(ctx context.Context, t talk, args []string) error {
-			names, err := a.names(args)
-			if err != nil {
-				return err
-			}
-			return a.forEach(names, func(name string) error {
-				u, err := do(t.Client, ctx, name)
-				if err == nil {
-					a.note("%sd upstream %s", verb, u.Name)
-				}
-				return err
-			})
-		}),
-	}
-}
-
-func newUpstreamsDelete(a *app) *cobra.Command {
-	return &cobra.Command{
-		Use: "delete NAME…", Aliases: []string{"rm"}, Short: "remove an upstream and its credentials", Args: takesSome("NAME"),
-		RunE: a.calls(func(ctx context.Context, t talk, args []string) error {
-			names, err := a.destroyable(ctx, t, args, "delete upstream", "upstreams delete")
-			if err != nil {
-				return err
-			}
-			return a.forEach(names, func(name string) error {
-				err := t.DeleteUpstream(ctx, name)
-				if err == nil {
-					a.note("deleted upstream %s", name)
-				}
-				return err
-			})
-		}),
-	}
 }
 
 // testNow looks at an upstream that was just made or changed. A test that

@@ -100,35 +100,6 @@ func testFollow(t *testing.T, empty Database) {
 			t.Errorf("applied %d, %d: %s", seq, revision, text(t, *other.now.Load()))
 		}
 	})
-	t.Run("a configuration that a node refuses is tried again, and the last good one stays", func(t *testing.T) {
-		n := asNode(t, one(t, empty))
-		n.refuse.Store(true)
-		c := must(t, n.Store, putUpstream(upstream("u")))
-		if seq, revision := n.Applied(); seq != 0 || revision != 0 || n.now.Load().Revision != 0 {
-			t.Errorf("applied %d, %d", seq, revision)
-		}
-		if err := n.Advance(t.Context()); !errors.Is(err, errRefused) {
-			t.Errorf("tried again: %v", err)
-		}
-		k := key("a", "s1")
-		must(t, n.Store, putKey(k))
-		k.RevokedAt = time.Now()
-		must(t, n.Store, putKey(k))
-		if who, err := n.Identify(t.Context(), k.Secrets[0].Hash); err != nil || who.State(time.Now()) != accounts.KeyRevoked {
-			t.Errorf("meanwhile, a revoked key is %+v, %v", who, err)
-		}
-		stale := n.Age()
-		n.refuse.Store(false)
-		if err := n.Advance(t.Context()); err != nil {
-			t.Errorf("once it is taken: %v", err)
-		}
-		if _, revision := n.Applied(); revision != c.Revision || n.now.Load().Revision != c.Revision {
-			t.Errorf("in force is %d", revision)
-		}
-		if fresh := n.Age(); fresh >= stale {
-			t.Errorf("the age was %s, and is %s", stale, fresh)
-		}
-	})
 	t.Run("who comes later gets the configuration in force", func(t *testing.T) {
 		s := one(t, empty)
 		c := must(t, s, putUpstream(upstream("u")))
@@ -136,4 +107,35 @@ func testFollow(t *testing.T, empty Database) {
 			t.Errorf("got %d, want %d", n.now.Load().Revision, c.Revision)
 		}
 	})
+	t.Run("a configuration that a node refuses is tried again, and the last good one stays", func(t *testing.T) { testRefusedConfig(t, empty) })
+}
+
+func testRefusedConfig(t *testing.T, empty Database) {
+	n := asNode(t, one(t, empty))
+	n.refuse.Store(true)
+	c := must(t, n.Store, putUpstream(upstream("u")))
+	if seq, revision := n.Applied(); seq != 0 || revision != 0 || n.now.Load().Revision != 0 {
+		t.Errorf("applied %d, %d", seq, revision)
+	}
+	if err := n.Advance(t.Context()); !errors.Is(err, errRefused) {
+		t.Errorf("tried again: %v", err)
+	}
+	k := key("a", "s1")
+	must(t, n.Store, putKey(k))
+	k.RevokedAt = time.Now()
+	must(t, n.Store, putKey(k))
+	if who, err := n.Identify(t.Context(), k.Secrets[0].Hash); err != nil || who.State(time.Now()) != accounts.KeyRevoked {
+		t.Errorf("meanwhile, a revoked key is %+v, %v", who, err)
+	}
+	stale := n.Age()
+	n.refuse.Store(false)
+	if err := n.Advance(t.Context()); err != nil {
+		t.Errorf("once it is taken: %v", err)
+	}
+	if _, revision := n.Applied(); revision != c.Revision || n.now.Load().Revision != c.Revision {
+		t.Errorf("in force is %d", revision)
+	}
+	if fresh := n.Age(); fresh >= stale {
+		t.Errorf("the age was %s, and is %s", stale, fresh)
+	}
 }

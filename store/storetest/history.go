@@ -77,6 +77,9 @@ func testHistory(t *testing.T, empty Database) {
 			t.Errorf("history is %+v", past)
 		}
 	})
+}
+
+func testRulesOfThePast(t *testing.T, empty Database) {
 	t.Run("the rules of a revision are those it had, whatever came after", func(t *testing.T) {
 		s := one(t, empty)
 		first := after(t, s, putConfig(upstream("u"), file("default", 100, "u", "a", "b"), file("team", 5, "u", "c")))

@@ -17,7 +17,11 @@ func testKeys(t *testing.T, empty Database) {
 	t.Run("a key comes back as it was put", func(t *testing.T) {
 		s := one(t, empty)
 		want := accounts.Key{
-			ID: "key_1", Name: "ci", Tags: map[string]string{"team": "search", "env": "prod"},
+			ID: "key_1", Name: "ci", UserID: "user_dana", Models: []string{"gpt-5*", "!gpt-5-pro"},
+			Limits: []accounts.Limit{
+				{Amount: 600, Unit: accounts.Requests, Window: accounts.PerMinute}, {Amount: 3, Unit: accounts.Concurrent, Per: accounts.ByUser},
+			},
+			Disabled: true, KeepStreams: true, LastUsedAt: someday.Truncate(time.Minute), Seq: 2, Tags: map[string]string{"team": "search", "env": "prod"},
 			CreatedAt: someday.Add(-3), ExpiresAt: someday, RevokedAt: someday.Add(time.Hour),
 			Secrets: []accounts.KeySecret{
 				{Hash: accounts.HashKey("old"), Last4: "aaaa", CreatedAt: someday.Add(-time.Hour), ExpiresAt: someday},
@@ -30,7 +34,9 @@ func testKeys(t *testing.T, empty Database) {
 				t.Fatalf("Key has a field %s that this test does not know", reflect.TypeFor[accounts.Key]().Field(i).Name)
 			}
 		}
+		must(t, s, putUser(user("dana")))
 		must(t, s, putKey(want))
+		noted(t, s.NoteKeyUse(t.Context(), map[string]time.Time{"key_1": someday}))
 		for _, nameOrID := range []string{"ci", "key_1"} {
 			if got, err := s.Key(t.Context(), nameOrID); err != nil || !reflect.DeepEqual(got, want) {
 				t.Errorf("%s gives %s, %v\nwant %s", nameOrID, text(t, got), err, text(t, want))
@@ -87,6 +93,130 @@ func testKeys(t *testing.T, empty Database) {
 			}
 			return errors.Join(err, err2)
 		})
+	})
+}
+
+func testDeletedKeys(t *testing.T, empty Database) {
+	remove := func(nameOrID string) func(*store.State) error {
+		return func(st *store.State) error { return st.DeleteKey(nameOrID) }
+	}
+	t.Run("a deleted key is no key as soon as the change returns, and takes its bindings along", func(t *testing.T) {
+		s := one(t, empty)
+		must(t, s, putUpstream(upstream("u")))
+		must(t, s, putKey(key("a", "s1", "s2")))
+		c := must(t, s, putBinding(accounts.Binding{ID: "binding_1", KeyID: "key_a", UpstreamID: "up_u", Weight: 1}))
+		noted(t, s.NoteKeyUse(t.Context(), map[string]time.Time{"key_a": someday}))
+		if _, err := s.Identify(t.Context(), accounts.HashKey("s1")); err != nil {
+			t.Fatal(err)
+		}
+		if gone := must(t, s, remove("a")); gone.Revision != c.Revision+1 {
+			t.Errorf("the revision went from %d to %d", c.Revision, gone.Revision)
+		}
+		for _, secret := range []string{"s1", "s2"} {
+			if who, err := s.Identify(t.Context(), accounts.HashKey(secret)); !errors.Is(err, accounts.ErrNotFound) {
+				t.Errorf("%s is of %+v, %v", secret, who, err)
+			}
+		}
+		if all := load(t, s).Bindings; len(all) != 0 {
+			t.Errorf("bindings are %+v", all)
+		}
+		if _, err := s.Change(t.Context(), meta(), remove("key_a")); !errors.Is(err, accounts.ErrNotFound) {
+			t.Errorf("deleting it again: %v", err)
+		}
+	})
+	t.Run("its name and its secret can be another's, and nothing of it is left", func(t *testing.T) {
+		s := one(t, empty)
+		must(t, s, putKey(key("a", "s1")))
+		noted(t, s.NoteKeyUse(t.Context(), map[string]time.Time{"key_a": someday}))
+		if c := must(t, s, remove("key_a")); c.Revision != 0 {
+			t.Error("it moved the revision")
+		}
+		c := must(t, s, putKey(key("a", "s1")))
+		if k, err := s.Key(t.Context(), "a"); err != nil || !k.LastUsedAt.IsZero() || k.Seq != c.Seq {
+			t.Errorf("got %+v, %v", k, err)
+		}
+	})
+}
+
+func testOwners(t *testing.T, empty Database) {
+	identify := func(t *testing.T, s *store.Store, secret string) *accounts.Identity {
+		t.Helper()
+		who, err := s.Identify(t.Context(), accounts.HashKey(secret))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return who
+	}
+	t.Run("an identity says all of its key and of the owner", func(t *testing.T) {
+		s := one(t, empty)
+		u := user("dana")
+		u.Tags = map[string]string{"plan": "trial"}
+		must(t, s, putUser(u))
+		k := owned("a", "dana", "s1")
+		k.Models, k.Limits = []string{"gpt-5*"}, []accounts.Limit{{Amount: 5, Unit: accounts.Requests, Window: accounts.PerMinute}}
+		k.Disabled, k.KeepStreams, k.ExpiresAt, k.RevokedAt = true, true, someday, someday
+		u.Disabled = true
+		must(t, s, putKey(k))
+		c := must(t, s, putUser(u))
+		want := accounts.Identity{
+			KeyID: "key_a", KeyName: "a", Tags: k.Tags, Models: k.Models, Limits: k.Limits, Disabled: true, ExpiresAt: someday, RevokedAt: someday,
+			UserID: "user_dana", UserName: "dana", UserTags: u.Tags, UserDisabled: true, KeepStreams: true, Seq: c.Seq,
+		}
+		for i := range reflect.TypeFor[accounts.Identity]().NumField() {
+			if reflect.ValueOf(want).Field(i).IsZero() {
+				t.Fatalf("Identity has a field %s that this test does not know", reflect.TypeFor[accounts.Identity]().Field(i).Name)
+			}
+		}
+		if got := identify(t, s, "s1"); !reflect.DeepEqual(*got, want) {
+			t.Errorf("got %+v\nwant %+v", *got, want)
+		}
+	})
+	t.Run("what becomes of an owner is known of all of their keys, and of no other's, when the change returns", func(t *testing.T) {
+		s := one(t, empty)
+		must(t, s, putUser(user("dana")))
+		must(t, s, putUser(user("lee")))
+		must(t, s, putKey(owned("a", "dana", "s1", "s2")))
+		must(t, s, putKey(owned("b", "dana", "s3")))
+		must(t, s, putKey(owned("c", "lee", "s4")))
+		secrets := []string{"s1", "s2", "s3", "s4"}
+		for _, secret := range secrets {
+			identify(t, s, secret)
+		}
+		lees := identify(t, s, "s4")
+		dana := user("dana")
+		for _, disabled := range []bool{true, false} {
+			dana.Disabled = disabled
+			must(t, s, putUser(dana))
+			for _, secret := range secrets {
+				want := accounts.KeyActive
+				if disabled && secret != "s4" {
+					want = accounts.OwnerDisabled
+				}
+				if got := identify(t, s, secret).State(time.Now()); got != want {
+					t.Errorf("%s is %s, want %s", secret, got, want)
+				}
+			}
+		}
+		if identify(t, s, "s4") != lees {
+			t.Error("another's key was read again")
+		}
+	})
+	t.Run("a key that is given to another owner depends on that one", func(t *testing.T) {
+		s := one(t, empty)
+		lee := user("lee")
+		must(t, s, putUser(user("dana")))
+		must(t, s, putUser(lee))
+		must(t, s, putKey(owned("a", "dana", "s1")))
+		identify(t, s, "s1")
+		must(t, s, putKey(owned("a", "lee", "s1")))
+		if who := identify(t, s, "s1"); who.UserName != "lee" {
+			t.Errorf("it is %s's", who.UserName)
+		}
+		lee.Disabled = true
+		must(t, s, putUser(lee))
+		if got := identify(t, s, "s1").State(time.Now()); got != accounts.OwnerDisabled {
+			t.Errorf("it is %s", got)
+		}
 	})
 }
 

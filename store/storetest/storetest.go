@@ -28,13 +28,30 @@ type Database func(t *testing.T) (open func(t *testing.T) *store.Store)
 // Run holds a database to the contract.
 func Run(t *testing.T, empty Database) {
 	for name, test := range map[string]func(*testing.T, Database){
-		"changes":   testChanges,
-		"rules":     testRules,
-		"upstreams": testUpstreams,
-		"keys":      testKeys,
-		"identify":  testIdentify,
-		"follow":    testFollow,
-		"history":   testHistory,
+		"changes":           testChanges,
+		"refused changes":   testRefusedChanges,
+		"rules":             testRules,
+		"one rule":          testOneRule,
+		"upstreams":         testUpstreams,
+		"upstreams in use":  testUpstreamsInUse,
+		"keys":              testKeys,
+		"deleted keys":      testDeletedKeys,
+		"users":             testUsers,
+		"deleted users":     testDeletedUsers,
+		"bindings":          testBindings,
+		"identify":          testIdentify,
+		"owners":            testOwners,
+		"sessions":          testSessions,
+		"renewed sessions":  testRenewedSessions,
+		"uses":              testUses,
+		"audit":             testAudit,
+		"audit chain":       testAuditChain,
+		"audit queries":     testAuditQueries,
+		"sealed":            testSealed,
+		"follow":            testFollow,
+		"listeners":         testListeners,
+		"history":           testHistory,
+		"rules of the past": testRulesOfThePast,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, empty) })
 	}

@@ -22,7 +22,7 @@ func full(t *testing.T) accounts.Upstream {
 		},
 		Wires: []string{"openai-chat"}, Models: []string{"a", "b"},
 		Timeouts: accounts.Timeouts{Connect: time.Second, ResponseHeader: time.Minute, FirstToken: 3, Idle: 4 * time.Hour, Total: 5 * time.Millisecond},
-		MaxIdle:  7, IdleTimeout: 90 * time.Second, Websocket: true, Enabled: true, CreatedAt: time.Date(2026, 11, 23, 1, 2, 3, 456_000, time.UTC),
+		MaxIdle:  7, IdleTimeout: 90 * time.Second, Websocket: true, Enabled: true, Seq: 1, CreatedAt: time.Date(2026, 11, 23, 1, 2, 3, 456_000, time.UTC),
 	}
 	for _, v := range []any{u, u.Credentials[0], u.Timeouts} {
 		for i := range reflect.TypeOf(v).NumField() {
@@ -54,7 +54,7 @@ func testUpstreams(t *testing.T, empty Database) {
 		next.Credentials = []accounts.Credential{{ID: "cred_3", Name: "first", Reference: "env:NEW", CreatedAt: time.Unix(9, 0).UTC()}, next.Credentials[1]}
 		must(t, s, putUpstream(next))
 		want := next
-		want.CreatedAt = full(t).CreatedAt
+		want.CreatedAt, want.Seq = full(t).CreatedAt, 2
 		want.Credentials = []accounts.Credential{next.Credentials[1], next.Credentials[0]} // in the order of their ids
 		got := load(t, s).Upstreams
 		if len(got) != 1 || !reflect.DeepEqual(got[0], want) {
@@ -98,6 +98,17 @@ func testUpstreams(t *testing.T, empty Database) {
 			t.Errorf("error is %v", err)
 		}
 	})
+	t.Run("without an id nothing is put", func(t *testing.T) {
+		s := one(t, empty)
+		_, err1 := s.Change(t.Context(), meta(), putUpstream(accounts.Upstream{Name: "x"}))
+		_, err2 := s.Change(t.Context(), meta(), putKey(accounts.Key{Name: "x"}))
+		if err1 == nil || err2 == nil {
+			t.Errorf("errors are %v, %v", err1, err2)
+		}
+	})
+}
+
+func testUpstreamsInUse(t *testing.T, empty Database) {
 	t.Run("it is in use wherever a rule names it, switched off or not", func(t *testing.T) {
 		for name, action := range map[string]rules.Action{
 			"among upstreams": {Upstreams: []rules.Entry{{Name: "other"}, {Name: "u"}}},
@@ -147,14 +158,6 @@ func testUpstreams(t *testing.T, empty Database) {
 		renamed.Name = "v"
 		if _, err := s.Change(t.Context(), meta(), putUpstream(renamed)); err == nil {
 			t.Error("it was")
-		}
-	})
-	t.Run("without an id nothing is put", func(t *testing.T) {
-		s := one(t, empty)
-		_, err1 := s.Change(t.Context(), meta(), putUpstream(accounts.Upstream{Name: "x"}))
-		_, err2 := s.Change(t.Context(), meta(), putKey(accounts.Key{Name: "x"}))
-		if err1 == nil || err2 == nil {
-			t.Errorf("errors are %v, %v", err1, err2)
 		}
 	})
 }

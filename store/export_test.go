@@ -1,0 +1,4 @@
+package store
+
+// IdentifyText is what Identify asks the database.
+const IdentifyText = identifyText
