@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -320,11 +319,7 @@ func (a *app) passwordFrom(ctx context.Context, s *settings, file, prompt string
 	case file == "-":
 		return oneSecret(a.in, "stdin")
 	case file != "":
-		text, err := readRegular(expandHome(file), longestSecret)
-		if err != nil {
-			return accounts.Secret{}, invalid("reading the password: %s", reason(err))
-		}
-		return oneSecret(bytes.NewReader(text), shortPath(file))
+		return passwordIn(file)
 	case !a.canAsk(s):
 		return accounts.Secret{}, usage("give --password-file FILE, or --password-file - for stdin, where nobody can be asked")
 	}

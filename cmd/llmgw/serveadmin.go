@@ -58,7 +58,7 @@ func (n *node) startSocket(ctx context.Context) error {
 		return err
 	}
 	server, err := admin.New(admin.Options{
-		Accounts: accountsOf(n.store), Open: n.adminOpen(), Peer: peer,
+		Accounts: n.store, Open: n.adminOpen(), Peer: peer,
 		Version: version, Store: adminStore{n.store}, Issuer: n.store.Issuer, Vault: n.vault, SecretKey: n.secretKey(),
 		Status: n.status, Ready: n.proxy.Ready, Gatherer: n.registry, Node: liveNode{n.proxy, n.store}, LastErrors: n.lastErrors,
 		Client: n.testClient(), Reach: n.reach(), Log: n.log,

@@ -12,7 +12,6 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/llmgw/llmgw/accounts"
-	"github.com/llmgw/llmgw/admin"
 	"github.com/llmgw/llmgw/proxy"
 )
 
@@ -116,19 +115,9 @@ func (n *node) peer() (func(*http.Request) netip.Addr, error) {
 	return func(r *http.Request) netip.Addr { return proxy.SourceOf(r, trusted) }, nil
 }
 
-// accountsOf gives the users and logins of a store, where it keeps any.
-func accountsOf(store any) admin.AccountStore {
-	people, _ := store.(admin.AccountStore)
-	return people
-}
-
 // hasAdmin says whether anybody could log in who may do everything.
 func (n *node) hasAdmin(ctx context.Context) (bool, error) {
-	people := accountsOf(n.store)
-	if people == nil {
-		return true, nil // nobody can be made one
-	}
-	users, err := people.Users(ctx)
+	users, err := n.store.Users(ctx)
 	for i := range users {
 		if users[i].Role == accounts.RoleAdmin && !users[i].Disabled {
 			return true, err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"os"
 
@@ -98,12 +99,16 @@ func (a *app) readPassword(ctx context.Context, s *settings, file, prompt string
 	if file == "" || file == "-" {
 		return a.readSecret(ctx, s, prompt)
 	}
-	f, err := os.Open(expandHome(file))
+	return passwordIn(file)
+}
+
+// passwordIn reads the password that a file holds.
+func passwordIn(file string) (accounts.Secret, error) {
+	text, err := readRegular(expandHome(file), longestSecret)
 	if err != nil {
 		return accounts.Secret{}, usage("the password cannot be read: %v", err)
 	}
-	defer f.Close() //nolint:errcheck // it was only read
-	return oneSecret(f, file)
+	return oneSecret(bytes.NewReader(text), shortPath(file))
 }
 
 // promptsFor says whether somebody types what file stands for.
