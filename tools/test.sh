@@ -22,6 +22,9 @@ needs() {
 	compiler apt-get=gcc,libc6-dev dnf=gcc,glibc-devel apk=gcc,musl-dev brew=gcc the race detector
 	unshare  apt-get=util-linux    dnf=util-linux      apk=util-linux   brew=-   the proof that a first start calls nobody (Linux only)
 	curl     apt-get=curl          dnf=curl            apk=curl         brew=curl requests as the README writes them
+	postgres apt-get=postgresql    dnf=postgresql-server apk=postgresql brew=postgresql@17 a store that many gateways share
+	redis    apt-get=redis-server  dnf=redis|valkey    apk=redis        brew=redis how gateways hear of changes at once
+	nginx    apt-get=nginx-light   dnf=nginx-core      apk=nginx        brew=nginx the load balancer of the compose file
 	LIST
 }
 
@@ -38,6 +41,26 @@ has_unshare() {
 	[ "$(uname -s)" != Linux ] || unshare -n true 2>/dev/null || unshare -rn true 2>/dev/null
 }
 
+# has_postgres looks where packages put initdb without putting it on PATH; the
+# list is that of store/storetest/servers.
+has_postgres() {
+	command -v initdb >/dev/null 2>&1 && return
+	for initdb in /usr/lib/postgresql/*/bin/initdb /usr/libexec/postgresql*/initdb /usr/pgsql-*/bin/initdb /usr/local/pgsql/bin/initdb \
+		/opt/homebrew/opt/postgresql*/bin/initdb /usr/local/opt/postgresql*/bin/initdb /home/linuxbrew/.linuxbrew/opt/postgresql*/bin/initdb; do
+		[ ! -x "$initdb" ] || return 0
+	done
+	return 1
+}
+
+has_redis() {
+	command -v redis-server >/dev/null 2>&1 || command -v valkey-server >/dev/null 2>&1
+}
+
+# Debian keeps it where only root's PATH leads.
+has_nginx() {
+	command -v nginx >/dev/null 2>&1 || [ -x /usr/sbin/nginx ]
+}
+
 has() {
 	if command -v "has_$1" >/dev/null 2>&1; then "has_$1"; else command -v "$1" >/dev/null 2>&1; fi
 }
@@ -52,9 +75,10 @@ manager() {
 	done
 }
 
-# packages MANAGER LINE prints the packages that bring a need, or nothing.
+# packages MANAGER LINE prints the packages that bring a need, or nothing: a
+# comma stands between several, a bar between those of which one is enough.
 packages() {
-	echo "$2" | tr -s ' ' '\n' | sed -n "s/^$1=//p" | tr ',' ' ' | sed 's/^-$//'
+	echo "$2" | tr -s ' ' '\n' | sed -n "s/^$1=//p" | sed 's/^-$//'
 }
 
 # as_root runs a command with the rights to install, where nobody need be asked.
@@ -83,6 +107,16 @@ install() {
 	esac >&2
 }
 
+# attempt MANAGER PACKAGES installs what packages printed. Servers that a package
+# starts are in nobody's way: the tests start their own, on free ports.
+attempt() {
+	for choice in $(echo "$2" | tr '|' ' '); do
+		# shellcheck disable=SC2046 # several packages are several words
+		if install "$1" $(echo "$choice" | tr ',' ' '); then return; fi
+	done
+	return 1
+}
+
 # meet looks for one need, tries to install it, and complains on stdout where
 # it is still missing.
 meet() {
@@ -91,13 +125,12 @@ meet() {
 	wanted=$(packages "$(manager)" "$1")
 	if [ -n "$wanted" ]; then
 		echo "tests need $name; installing $wanted with $(manager)" >&2
-		# shellcheck disable=SC2086 # several packages are several words
-		if install "$(manager)" $wanted && has "$name"; then return; fi
+		if attempt "$(manager)" "$wanted" && has "$name"; then return; fi
 	fi
 	lost=$(echo "$1" | sed 's/^.*brew=[^ ]* *//')
 	echo "  $name is missing: not tested is $lost."
 	if [ -n "$wanted" ]; then
-		echo "    get it with: $(manager) install $wanted   (as root)"
+		echo "    get it with: $(manager) install $(echo "$wanted" | sed 's/,/ /g; s/|/ or /g')   (as root)"
 	else
 		echo "    install it by hand; this script knows no package for it here"
 	fi

@@ -132,6 +132,9 @@ func loadSettings(flags *pflag.FlagSet) (*settings, error) {
 			s.values.Set(t.key(), f.Value.String())
 		}
 	}
+	if err := s.placeholders(); err != nil {
+		return nil, err
+	}
 	return s, s.check()
 }
 
