@@ -168,7 +168,7 @@ func twoGateways(t *testing.T, upstream string) (gateways [2]*gateway, key strin
 	return [2]*gateway{first, second}, key
 }
 
-func post(t *testing.T, ctx context.Context, url, key, kind string, body io.Reader) (*http.Response, error) {
+func post(ctx context.Context, t *testing.T, url, key, kind string, body io.Reader) (*http.Response, error) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, body)
 	must(t, err)
@@ -185,7 +185,7 @@ func TestTheLoadBalancerHoldsNothingBackAndLeavesOutWhoIsGone(t *testing.T) {
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
 
 	stream := func(ctx context.Context) (*http.Response, error) {
-		return post(t, ctx, front+"/v1/chat/completions", key, "application/json", strings.NewReader(`{"model":"m","stream":true,"messages":[{"role":"user","content":"hi"}]}`))
+		return post(ctx, t, front+"/v1/chat/completions", key, "application/json", strings.NewReader(`{"model":"m","stream":true,"messages":[{"role":"user","content":"hi"}]}`))
 	}
 
 	t.Run("an event arrives before the next one is said", func(t *testing.T) {
@@ -217,7 +217,7 @@ func TestTheLoadBalancerHoldsNothingBackAndLeavesOutWhoIsGone(t *testing.T) {
 		read, write := io.Pipe()
 		answered := make(chan error, 1)
 		go func() {
-			response, err := post(t, ctx, front+"/v1/files", key, "application/octet-stream", read)
+			response, err := post(ctx, t, front+"/v1/files", key, "application/octet-stream", read)
 			if err == nil {
 				err = response.Body.Close()
 			}
@@ -265,7 +265,7 @@ func TestTheLoadBalancerHoldsNothingBackAndLeavesOutWhoIsGone(t *testing.T) {
 		defer cancel()
 		c, _, err := websocket.Dial(ctx, front+"/v1/realtime?model=mock", &websocket.DialOptions{HTTPHeader: http.Header{"Authorization": {"Bearer " + key}}})
 		must(t, err)
-		defer c.CloseNow()
+		defer func() { _ = c.CloseNow() }() // the test is over
 		if _, event, err := c.Read(ctx); err != nil || !bytes.Contains(event, []byte("session.created")) {
 			t.Errorf("the first event is %s, %v", event, err)
 		}
@@ -274,7 +274,7 @@ func TestTheLoadBalancerHoldsNothingBackAndLeavesOutWhoIsGone(t *testing.T) {
 	t.Run("who is gone is left out, and no request fails", func(t *testing.T) {
 		gateways[0].end(os.Kill)
 		for i := range 20 {
-			response, err := post(t, t.Context(), front+"/v1/chat/completions", key, "application/json", strings.NewReader(`{"model":"mock","messages":[{"role":"user","content":"hi"}]}`))
+			response, err := post(t.Context(), t, front+"/v1/chat/completions", key, "application/json", strings.NewReader(`{"model":"mock","messages":[{"role":"user","content":"hi"}]}`))
 			must(t, err)
 			_, err = io.Copy(io.Discard, response.Body)
 			if err = errors.Join(err, response.Body.Close()); response.StatusCode != 200 || err != nil {
