@@ -55,7 +55,10 @@ func secretKey(t testing.TB, seed byte) *accounts.SecretKey {
 }
 
 func options(t testing.TB, path string) store.Options {
-	return store.Options{Path: path, Secret: secretKey(t, 1), Log: zerolog.Nop(), PollEvery: 10 * time.Millisecond, Version: "0.1.0"}
+	return store.Options{
+		Path: path, Secret: secretKey(t, 1), Log: zerolog.Nop(), PollEvery: 10 * time.Millisecond, Version: "0.1.0",
+		Node: store.Membership{Name: "a1"},
+	}
 }
 
 func open(t testing.TB, path string) *store.Store {

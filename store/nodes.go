@@ -1,0 +1,165 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/llmgw/llmgw/accounts"
+	"github.com/llmgw/llmgw/rules"
+)
+
+// forgetAfter is the silence after which a node's row is swept, where nothing
+// proves earlier that the node answers nobody. A node that was cut off for so
+// long, and never refuses requests, is not waited for any more.
+const forgetAfter = 24 * time.Hour
+
+// forgetFenced is how long the row of a node stays that refuses requests by
+// itself, so that people can see what became of it.
+const forgetFenced = 10 * time.Minute
+
+// nodeRow is the table of nodes.
+type nodeRow struct {
+	ID           string    `db:"id"`
+	Name         string    `db:"name"`
+	Version      string    `db:"version"`
+	Language     int       `db:"language"`
+	Bus          string    `db:"bus"`
+	Lineage      string    `db:"lineage"`
+	Applied      int64     `db:"applied"`
+	Revision     int64     `db:"revision"`
+	MaxStaleness int64     `db:"max_staleness"` // milliseconds
+	Problem      string    `db:"problem"`
+	Beat         int64     `db:"beat"`
+	StartedAt    time.Time `db:"started_at"`
+	SeenAt       time.Time `db:"seen_at"`
+}
+
+const nodeColumns = `id, name, version, language, bus, lineage, applied, revision, max_staleness, problem, beat, started_at, seen_at`
+
+func (r *nodeRow) node() accounts.Node {
+	return accounts.Node{
+		ID: r.ID, Name: r.Name, Version: r.Version, Language: r.Language, Bus: r.Bus,
+		Lineage: r.Lineage, Applied: r.Applied, Revision: r.Revision,
+		MaxStaleness: time.Duration(r.MaxStaleness) * time.Millisecond, Problem: r.Problem,
+		StartedAt: moment(r.StartedAt), SeenAt: moment(r.SeenAt),
+	}
+}
+
+// putNode writes a node's row, also where somebody swept it.
+func putNode(ctx context.Context, on session, r *nodeRow) error {
+	_, err := on.run(ctx, `INSERT INTO nodes (`+nodeColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (id) DO UPDATE SET bus = excluded.bus, lineage = excluded.lineage, applied = excluded.applied,
+			revision = excluded.revision, problem = excluded.problem, beat = excluded.beat, seen_at = excluded.seen_at`,
+		r.ID, r.Name, r.Version, r.Language, r.Bus, r.Lineage, r.Applied, r.Revision, r.MaxStaleness, r.Problem,
+		r.Beat, r.StartedAt, r.SeenAt)
+	if err != nil {
+		return fmt.Errorf("writing node: %w", unavailable(err))
+	}
+	return nil
+}
+
+func readNodes(ctx context.Context, on session) ([]nodeRow, error) {
+	var rows []nodeRow
+	if err := on.all(ctx, &rows, `SELECT `+nodeColumns+` FROM nodes ORDER BY name, id`); err != nil {
+		return nil, fmt.Errorf("reading nodes: %w", unavailable(err))
+	}
+	return rows, nil
+}
+
+// Nodes gives the gateways that run on this store, by name, and this one among
+// them where it is one. A gateway that was killed stays until it has been silent
+// for a day, or where it refuses requests by itself, for ten minutes more than
+// that takes.
+func (s *Store) Nodes(ctx context.Context) ([]accounts.Node, error) {
+	var head Head
+	var rows []nodeRow
+	err := s.read(ctx, "listing nodes", func(ctx context.Context, on session) (err error) {
+		if head, err = readHead(ctx, on); err != nil {
+			return err
+		}
+		rows, err = readNodes(ctx, on)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	at := now()
+	nodes := make([]accounts.Node, len(rows))
+	for i := range rows {
+		n := rows[i].node()
+		n.Silence, n.Self, n.Behind = s.presence.silence(&rows[i], at), n.ID == s.presence.id, head.Seq-n.Applied
+		if n.Lineage != head.Lineage {
+			n.Behind = -1
+		}
+		nodes[i] = n
+	}
+	return nodes, nil
+}
+
+// sweepNodes takes away rows that have not moved for long. One that moves at
+// this very moment stays.
+func (s *Store) sweepNodes(ctx context.Context, on session, rows []nodeRow) error {
+	at := now()
+	for i := range rows {
+		r := &rows[i]
+		if s.presence.silence(r, at) <= keepsFor(r) {
+			continue
+		}
+		s.log.Warn().Str("node", r.Name).Str("node_id", r.ID).Msg("a node has given no sign for long; it is taken for gone")
+		if _, err := on.run(ctx, `DELETE FROM nodes WHERE id = ? AND beat = ?`, r.ID, r.Beat); err != nil {
+			return fmt.Errorf("sweeping nodes: %w", unavailable(err))
+		}
+	}
+	return nil
+}
+
+func keepsFor(r *nodeRow) time.Duration {
+	n := r.node()
+	if fenced := n.FencedAfter(); fenced > 0 {
+		return fenced + forgetFenced
+	}
+	return forgetAfter
+}
+
+// forget takes a node's row away, where there is one.
+func (s *Store) forget(ctx context.Context, id string) error {
+	if id == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, beatWithin)
+	defer cancel()
+	_, err := session{on: s.files.Load().writer}.run(ctx, `DELETE FROM nodes WHERE id = ?`, id)
+	return unavailable(err)
+}
+
+// readByAll refuses rules that a node which runs could not read. One that
+// certainly refuses requests by now will load them anew with the program it is
+// started with.
+func (st *State) readByAll(edits *ruleEdits) error {
+	if len(edits.touched()) == 0 {
+		return nil
+	}
+	rows, err := readNodes(st.ctx, st.on)
+	if err != nil {
+		return err
+	}
+	files, err := st.Files()
+	if err != nil {
+		return err
+	}
+	for i := range rows {
+		r := &rows[i]
+		if r.Language >= rules.Language || st.fenced(r) {
+			continue
+		}
+		problems, err := rules.NewerThan(r.Language, fmt.Sprintf("node %q, which runs llmgw %s,", r.Name, r.Version), files)
+		if err != nil {
+			return err
+		}
+		if len(problems) > 0 {
+			return problems
+		}
+	}
+	return nil
+}
