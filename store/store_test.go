@@ -176,7 +176,7 @@ func TestOpen(t *testing.T) {
 		execute(t, raw(t, path), `INSERT INTO goose_db_version (version_id, is_applied) VALUES (14, 1)`)
 		_, err := store.Open(t.Context(), options(t, path))
 		var newer *store.NewerSchemaError
-		if !errors.As(err, &newer) || newer.Has != 14 || !strings.Contains(err.Error(), "the store has schema 14, this llmgw 0.1.0 knows 3") {
+		if !errors.As(err, &newer) || newer.Has != 14 || !strings.Contains(err.Error(), "the store has schema 14, this llmgw 0.1.0 knows 4") {
 			t.Errorf("error is %v", err)
 		}
 	})
