@@ -14,7 +14,7 @@ type Node struct {
 	Lineage  string // of the log that it follows
 	Applied  int64  // the change up to which all is in force there
 	Revision int64  // of the configuration in force there
-	Behind   int64  // changes that it has yet to take over; -1: its log is not the one that is stored
+	Behind   int64  // changes that it has yet to take over; less than 0: its log is not the one that is stored
 
 	// MaxStaleness is the time after which it refuses requests where it could not
 	// look for changes; 0: it never does.

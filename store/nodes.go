@@ -1,8 +1,10 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/llmgw/llmgw/accounts"
@@ -61,7 +63,7 @@ func putNode(ctx context.Context, on session, r *nodeRow) error {
 
 func readNodes(ctx context.Context, on session) ([]nodeRow, error) {
 	var rows []nodeRow
-	if err := on.all(ctx, &rows, `SELECT `+nodeColumns+` FROM nodes ORDER BY name, id`); err != nil {
+	if err := on.all(ctx, &rows, `SELECT `+nodeColumns+` FROM nodes`); err != nil {
 		return nil, fmt.Errorf("reading nodes: %w", unavailable(err))
 	}
 	return rows, nil
@@ -84,17 +86,35 @@ func (s *Store) Nodes(ctx context.Context) ([]accounts.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	at := now()
-	nodes := make([]accounts.Node, len(rows))
+	nodes := make([]accounts.Node, 0, len(rows)+1)
 	for i := range rows {
-		n := rows[i].node()
-		n.Silence, n.Self, n.Behind = s.presence.silence(&rows[i], at), n.ID == s.presence.id, head.Seq-n.Applied
-		if n.Lineage != head.Lineage {
-			n.Behind = -1
+		if rows[i].ID != s.presence.id {
+			nodes = append(nodes, s.viewNode(&rows[i], &head))
 		}
-		nodes[i] = n
 	}
+	if s.presence.id != "" { // of which more is known than the row says
+		row := s.nodeRow()
+		nodes = append(nodes, s.viewNode(&row, &head))
+	}
+	slices.SortFunc(nodes, func(a, b accounts.Node) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
+	})
 	return nodes, nil
+}
+
+// viewNode shows a node as this one sees it, and how far it is behind a head.
+func (s *Store) viewNode(r *nodeRow, head *Head) accounts.Node {
+	n := r.node()
+	n.Self, n.Behind = n.ID == s.presence.id, head.Seq-n.Applied
+	switch {
+	case n.Lineage != head.Lineage:
+		n.Behind = -1
+	case n.Self:
+		n.Behind = max(0, n.Behind) // it may have gone on since the head was read
+		return n
+	}
+	n.Silence = s.presence.silence(r, now())
+	return n
 }
 
 // sweepNodes takes away rows that have not moved for long. One that moves at
