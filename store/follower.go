@@ -29,7 +29,7 @@ type follower struct {
 	owed      int64 // counts what calls for a load, whatever the revision
 	settled   int64 // the owed up to which that was done
 	applied   position
-	lineage   string // that applied is of; empty before the first load
+	part      Head   // of the log, that applied is of; the zero value before the first load
 	told      string // the failure that was logged last
 }
 
@@ -91,17 +91,17 @@ func (f *follower) inForce() position {
 	return f.applied
 }
 
-// stands is inForce, with the lineage that the numbers are of.
-func (f *follower) stands() (lineage string, at position) {
+// stands is inForce, with the log that the numbers are of.
+func (f *follower) stands() Head {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.lineage, f.applied
+	return f.part
 }
 
 func (f *follower) done(h Head) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.applied, f.lineage = position{seq: h.Seq, revision: h.Revision}, h.Lineage
+	f.applied, f.part = position{seq: h.Seq, revision: h.Revision}, h
 }
 
 func (f *follower) age(at instant) time.Duration { return at.since(*f.good.Load()) }

@@ -1,8 +1,11 @@
 package store
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -17,7 +20,9 @@ import (
 const forgetAfter = 24 * time.Hour
 
 // forgetFenced is how long the row of a node stays that refuses requests by
-// itself, so that people can see what became of it.
+// itself, so that people can see what became of it. That it does is inferred from
+// its silence: a node that could look at the log would have given a sign, too,
+// unless for all that time it could read there and not write.
 const forgetFenced = 10 * time.Minute
 
 // nodeRow is the table of nodes.
@@ -29,15 +34,18 @@ type nodeRow struct {
 	Bus          string    `db:"bus"`
 	Lineage      string    `db:"lineage"`
 	Applied      int64     `db:"applied"`
+	Hash         []byte    `db:"log_hash"` // up to Applied; nil: nothing is in force yet
 	Revision     int64     `db:"revision"`
 	MaxStaleness int64     `db:"max_staleness"` // milliseconds
 	Problem      string    `db:"problem"`
 	Beat         int64     `db:"beat"`
 	StartedAt    time.Time `db:"started_at"`
 	SeenAt       time.Time `db:"seen_at"`
+
+	Entry []byte `db:"entry"` // what the log that is stored has at Applied; not of the table
 }
 
-const nodeColumns = `id, name, version, language, bus, lineage, applied, revision, max_staleness, problem, beat, started_at, seen_at`
+const nodeColumns = `id, name, version, language, bus, lineage, applied, log_hash, revision, max_staleness, problem, beat, started_at, seen_at`
 
 func (r *nodeRow) node() accounts.Node {
 	return accounts.Node{
@@ -50,10 +58,10 @@ func (r *nodeRow) node() accounts.Node {
 
 // putNode writes a node's row, also where somebody swept it.
 func putNode(ctx context.Context, on session, r *nodeRow) error {
-	_, err := on.run(ctx, `INSERT INTO nodes (`+nodeColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+	_, err := on.run(ctx, `INSERT INTO nodes (`+nodeColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET bus = excluded.bus, lineage = excluded.lineage, applied = excluded.applied,
-			revision = excluded.revision, problem = excluded.problem, beat = excluded.beat, seen_at = excluded.seen_at`,
-		r.ID, r.Name, r.Version, r.Language, r.Bus, r.Lineage, r.Applied, r.Revision, r.MaxStaleness, r.Problem,
+			log_hash = excluded.log_hash, revision = excluded.revision, problem = excluded.problem, beat = excluded.beat, seen_at = excluded.seen_at`,
+		r.ID, r.Name, r.Version, r.Language, r.Bus, r.Lineage, r.Applied, r.Hash, r.Revision, r.MaxStaleness, r.Problem,
 		r.Beat, r.StartedAt, r.SeenAt)
 	if err != nil {
 		return fmt.Errorf("writing node: %w", unavailable(err))
@@ -63,7 +71,10 @@ func putNode(ctx context.Context, on session, r *nodeRow) error {
 
 func readNodes(ctx context.Context, on session) ([]nodeRow, error) {
 	var rows []nodeRow
-	if err := on.all(ctx, &rows, `SELECT `+nodeColumns+` FROM nodes`); err != nil {
+	err := on.all(ctx, &rows, `SELECT n.id, n.name, n.version, n.language, n.bus, n.lineage, n.applied, n.log_hash, n.revision,
+			n.max_staleness, n.problem, n.beat, n.started_at, n.seen_at, c.hash AS entry
+		FROM nodes n LEFT JOIN changes c ON c.seq = n.applied`)
+	if err != nil {
 		return nil, fmt.Errorf("reading nodes: %w", unavailable(err))
 	}
 	return rows, nil
@@ -76,7 +87,11 @@ func readNodes(ctx context.Context, on session) ([]nodeRow, error) {
 func (s *Store) Nodes(ctx context.Context) ([]accounts.Node, error) {
 	var head Head
 	var rows []nodeRow
+	self := s.nodeRow() // of which more is known than the stored row says
 	err := s.read(ctx, "listing nodes", func(ctx context.Context, on session) (err error) {
+		if self.Entry, err = entryHash(ctx, on, self.Applied); err != nil {
+			return err
+		}
 		if head, err = readHead(ctx, on); err != nil {
 			return err
 		}
@@ -92,9 +107,8 @@ func (s *Store) Nodes(ctx context.Context) ([]accounts.Node, error) {
 			nodes = append(nodes, s.viewNode(&rows[i], &head))
 		}
 	}
-	if s.presence.id != "" { // of which more is known than the row says
-		row := s.nodeRow()
-		nodes = append(nodes, s.viewNode(&row, &head))
+	if s.presence.id != "" {
+		nodes = append(nodes, s.viewNode(&self, &head))
 	}
 	slices.SortFunc(nodes, func(a, b accounts.Node) int {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
@@ -102,19 +116,38 @@ func (s *Store) Nodes(ctx context.Context) ([]accounts.Node, error) {
 	return nodes, nil
 }
 
+// entryHash is what the log has at a change; nil where it has none.
+func entryHash(ctx context.Context, on session, seq int64) ([]byte, error) {
+	var hash []byte
+	err := on.one(ctx, &hash, `SELECT hash FROM changes WHERE seq = ?`, seq)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	return hash, unavailable(err)
+}
+
 // viewNode shows a node as this one sees it, and how far it is behind a head.
 func (s *Store) viewNode(r *nodeRow, head *Head) accounts.Node {
 	n := r.node()
 	n.Self, n.Behind = n.ID == s.presence.id, head.Seq-n.Applied
-	switch {
-	case n.Lineage != head.Lineage:
+	if !r.follows(head) {
 		n.Behind = -1
-	case n.Self:
-		n.Behind = max(0, n.Behind) // it may have gone on since the head was read
-		return n
 	}
-	n.Silence = s.presence.silence(r, now())
+	if !n.Self {
+		n.Silence = s.presence.silence(r, now())
+	}
 	return n
+}
+
+// follows says whether what is in force on a node is of the log that is stored.
+// The numbers alone do not tell: after a failover that lost changes they are
+// given once more.
+func (r *nodeRow) follows(head *Head) bool {
+	entry := r.Entry
+	if r.Applied == 0 {
+		entry = origin(head.Lineage)
+	}
+	return r.Lineage == head.Lineage && len(r.Hash) > 0 && bytes.Equal(r.Hash, entry)
 }
 
 // sweepNodes takes away rows that have not moved for long. One that moves at

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"sync"
 	"sync/atomic"
@@ -126,7 +127,7 @@ func (s *Store) beatWhereDue(ctx context.Context) {
 	row, since := s.nodeRow(), now().since(p.at)
 	switch {
 	case row.Revision != p.written.Revision, row.Lineage != p.written.Lineage, row.Problem != p.written.Problem, row.Bus != p.written.Bus:
-	case row.Applied != p.written.Applied && since >= s.options.PollEvery:
+	case !bytes.Equal(row.Hash, p.written.Hash) && since >= s.options.PollEvery:
 	case since >= beatPolls*s.options.PollEvery:
 	default:
 		return
@@ -177,7 +178,7 @@ func (s *Store) tellNode(ctx context.Context) error {
 // nodeRow is what this node says of itself. What is in force is asked for
 // first, so that the row never says more than is.
 func (s *Store) nodeRow() nodeRow {
-	lineage, at := s.reader.stands()
+	at := s.reader.stands()
 	o := &s.options
 	bus := "in-process"
 	if o.Node.Bus != nil {
@@ -185,7 +186,7 @@ func (s *Store) nodeRow() nodeRow {
 	}
 	return nodeRow{
 		ID: s.presence.id, Name: o.Node.Name, Version: o.Version, Language: rules.Language, Bus: bus,
-		Lineage: lineage, Applied: at.seq, Revision: at.revision, MaxStaleness: o.Node.MaxStaleness.Milliseconds(),
+		Lineage: at.Lineage, Applied: at.Seq, Hash: at.Hash, Revision: at.Revision, MaxStaleness: o.Node.MaxStaleness.Milliseconds(),
 		Problem: s.reader.problem(), StartedAt: moment(s.presence.started), SeenAt: moment(time.Now()),
 	}
 }

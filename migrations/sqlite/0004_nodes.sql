@@ -11,6 +11,7 @@ CREATE TABLE nodes (
     bus           TEXT      NOT NULL, -- how it hears of changes
     lineage       TEXT      NOT NULL, -- of the log that it follows
     applied       BIGINT    NOT NULL, -- the change up to which all is in force there
+    log_hash      BLOB,               -- of the log up to applied; NULL: nothing is in force yet
     revision      BIGINT    NOT NULL, -- of the configuration in force there
     max_staleness BIGINT    NOT NULL, -- milliseconds after which it refuses requests; 0: it never does
     problem       TEXT      NOT NULL, -- why it is degraded; empty: it is not
