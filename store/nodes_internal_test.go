@@ -33,9 +33,13 @@ func execute(t *testing.T, s *Store, text string, args ...any) {
 
 func until(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for begun := now(); !holds(); time.Sleep(time.Millisecond) {
-		if now().since(begun) > 10*time.Second {
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	for !holds() {
+		select {
+		case <-ctx.Done():
 			t.Fatalf("waited for: %s", what)
+		case <-time.After(time.Millisecond):
 		}
 	}
 }
@@ -111,7 +115,7 @@ func (p *presence) ago(d time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for id, s := range p.seen {
-		s.at = instant{monotonic: s.at.monotonic.Add(-d), wall: s.at.wall.Add(-d)}
+		s.at = before(s.at, d, d)
 		p.seen[id] = s
 	}
 }
@@ -149,6 +153,19 @@ func TestANodeThatStaysSilent(t *testing.T) {
 				t.Errorf("once it gives a sign again: nodes %+v, %v", all, err)
 			}
 		})
+	}
+}
+
+func TestANodeThatWasAwayKnowsNothingOfTheSilenceOfOthers(t *testing.T) {
+	tool := openHere(t)
+	s := nodeHere(t, tool, Membership{Name: "a1"})
+	nodeHere(t, tool, Membership{Name: "a2", MaxStaleness: time.Minute})
+	s.beatNow(t.Context())
+	s.presence.ago(time.Hour)
+	s.presence.looked = before(s.presence.looked, time.Hour, time.Hour)
+	s.beatNow(t.Context())
+	if all, err := s.Nodes(t.Context()); err != nil || len(all) != 2 || all[1].Silence > time.Minute {
+		t.Errorf("nodes %+v, %v", all, err)
 	}
 }
 

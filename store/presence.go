@@ -45,8 +45,9 @@ type presence struct {
 	at      instant // when it was written
 	told    string  // the failure that was logged last
 
-	mu   sync.Mutex
-	seen map[string]sighting // by node
+	mu     sync.Mutex
+	seen   map[string]sighting // by node
+	looked instant             // when that was
 }
 
 // sighting is when a beat was first seen.
@@ -192,14 +193,18 @@ func (s *Store) nodeRow() nodeRow {
 }
 
 // observe notes which beats have moved. at is after the rows were read, so that
-// no silence is ever taken to be longer than it was.
+// no silence is ever taken to be longer than it was. A node that was itself away
+// begins anew: meanwhile others may have given signs, and a failover may have
+// taken them back.
 func (p *presence) observe(rows []nodeRow, at instant) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	away := at.since(p.looked) > accounts.SilentAfter
+	p.looked = at
 	seen := make(map[string]sighting, len(rows))
 	for i := range rows {
 		before, known := p.seen[rows[i].ID]
-		if !known || before.beat != rows[i].Beat {
+		if !known || away || before.beat != rows[i].Beat {
 			before = sighting{beat: rows[i].Beat, at: at}
 		}
 		seen[rows[i].ID] = before

@@ -198,7 +198,7 @@ func (m *sim) start(n *simNode) error {
 		n.inForce = answerOf(&c)
 		return nil
 	})
-	return m.advance(n, m.ctx)
+	return m.advance(m.ctx, n)
 }
 
 var errNotNow = errors.New("not now")
@@ -213,12 +213,12 @@ func (m *sim) step() error {
 		return m.changeRules(n)
 	case at < 46:
 		m.say("%s polls", n.name)
-		return m.advance(n, m.ctx)
+		return m.advance(m.ctx, n)
 	case at < 50:
 		m.say("%s cannot reach the store", n.name)
 		gone, cancel := context.WithCancel(m.ctx)
 		cancel()
-		return m.advance(n, gone)
+		return m.advance(gone, n)
 	case at < 62:
 		m.deliver(n)
 	case at < 74:
@@ -247,16 +247,16 @@ func (n *simNode) kill() error { return n.files.Load().close() }
 
 // advance is a poll. Whether its configuration was taken over or not, keys are in
 // step after it.
-func (m *sim) advance(n *simNode, ctx context.Context) error {
+func (m *sim) advance(ctx context.Context, n *simNode) error {
 	err := n.Advance(ctx)
-	switch {
-	case err == nil, errors.Is(err, errNotNow):
+	if err == nil || errors.Is(err, errNotNow) {
 		m.caughtUp(n)
 		return nil
-	case ctx.Err() != nil:
-		return nil
 	}
-	return fmt.Errorf("%s polls: %w", n.name, err)
+	if ctx.Err() == nil {
+		return fmt.Errorf("%s polls: %w", n.name, err)
+	}
+	return nil
 }
 
 // caughtUp notes that a node has looked at the log as it is now.
@@ -440,10 +440,15 @@ func (m *sim) pass(asleep *simNode) {
 			monotonic = 0
 		}
 		good := *n.reader.good.Load()
-		good = instant{monotonic: good.monotonic.Add(-monotonic), wall: good.wall.Add(-by)}
+		good = before(good, monotonic, by)
 		n.reader.good.Store(&good)
 		n.presence.ago(by)
+		n.presence.looked = before(n.presence.looked, by, by)
 	}
+}
+
+func before(i instant, monotonic, wall time.Duration) instant {
+	return instant{monotonic: i.monotonic.Add(-monotonic), wall: i.wall.Add(-wall)}
 }
 
 // copied is a copy of the database, and the moment it is of.
@@ -488,7 +493,7 @@ func (m *sim) failOver() error {
 	if err := os.Rename(c.path, m.path); err != nil {
 		return err
 	}
-	m.model.failOver(c.at.seq)
+	m.model.failOver(c.at.seq, m.clock)
 	for _, n := range m.nodes {
 		n.lost = n.lost || !c.known[n.Store]
 	}

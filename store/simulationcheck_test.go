@@ -41,7 +41,7 @@ type truth struct {
 	keys     [simKeys]keyState
 	answer   string
 	revision int64
-	made     time.Duration // when the revision was committed, by the perfect clock
+	made     time.Duration // when the revision was committed, or was what a failover left, by the perfect clock
 }
 
 // model is all that was ever committed: of each era, what held after each change.
@@ -71,8 +71,12 @@ func (m *model) commit(does func(*truth)) {
 	m.eras[era] = append(m.eras[era], next)
 }
 
-func (m *model) failOver(seq int64) {
-	m.eras = append(m.eras, slices.Clone(m.eras[len(m.eras)-1][:seq+1]))
+// failOver loses what was committed after seq. What is left counts as committed
+// at that moment: a node may have looked between the two.
+func (m *model) failOver(seq int64, at time.Duration) {
+	left := slices.Clone(m.eras[len(m.eras)-1][:seq+1])
+	left[seq].made = at
+	m.eras = append(m.eras, left)
 }
 
 // held says whether a key was in a state at any moment since a place.
@@ -168,7 +172,7 @@ func (m *sim) checkWait(asked *simNode) error {
 func (m *sim) settle() error {
 	for _, n := range m.nodes {
 		n.refuse = false
-		if err := m.advance(n, m.ctx); err != nil {
+		if err := m.advance(m.ctx, n); err != nil {
 			return err
 		}
 	}
