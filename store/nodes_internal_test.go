@@ -169,6 +169,36 @@ func TestANodeThatWasAwayKnowsNothingOfTheSilenceOfOthers(t *testing.T) {
 	}
 }
 
+// After a failover that lost changes their numbers are given once more. A node
+// that still has one that was lost has not got the other of its number.
+func TestANodeIsNotInStepByItsNumbersAlone(t *testing.T) {
+	tool := openHere(t)
+	a := nodeHere(t, tool, Membership{Name: "a1"})
+	b := nodeHere(t, tool, Membership{Name: "a2"})
+	if err := putAnswers(a, "r"); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Advance(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.beatNow(t.Context())
+	behind := func() int64 {
+		t.Helper()
+		all, err := a.Nodes(t.Context())
+		if err != nil || len(all) != 2 || all[1].Revision != 1 || all[1].Applied != 1 {
+			t.Fatalf("nodes %+v, %v", all, err)
+		}
+		return all[1].Behind
+	}
+	if n := behind(); n != 0 {
+		t.Errorf("in step, it is %d changes behind", n)
+	}
+	execute(t, tool, `UPDATE nodes SET log_hash = x'00' WHERE id = ?`, b.NodeID())
+	if n := behind(); n != -1 {
+		t.Errorf("with another change 1 it is %d changes behind", n)
+	}
+}
+
 // A silence that is overrated would have somebody taken for fenced who is not.
 func TestSilenceIsTheSmallerOfTwoClocks(t *testing.T) {
 	start := now()
