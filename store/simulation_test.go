@@ -280,11 +280,11 @@ func (m *sim) beat(n *simNode) {
 
 // The ways in which a change may end.
 const (
-	endsWell       = iota
-	diesBefore     // killed before COMMIT
-	diesAfter      // killed after COMMIT
-	loosesAnswer   // COMMIT is made, and its answer lost
-	loosesQuestion // COMMIT is not made, and an error comes back
+	endsWell      = iota
+	diesBefore    // killed before COMMIT
+	diesAfter     // killed after COMMIT
+	losesAnswer   // COMMIT is made, and its answer lost
+	losesQuestion // COMMIT is not made, and an error comes back
 	ways
 )
 
@@ -301,14 +301,14 @@ func (m *sim) change(n *simNode, what string, subjects []string, f func(*State) 
 	if err != nil && way == endsWell {
 		return fmt.Errorf("%s: %s: %w", n.name, what, err)
 	}
-	if way != diesBefore && way != loosesQuestion {
+	if way != diesBefore && way != losesQuestion {
 		m.model.commit(does)
 		m.spread(n, subjects)
 	}
 	switch way {
 	case diesBefore, diesAfter:
 		return errors.Join(n.kill(), m.start(n))
-	case loosesQuestion:
+	case losesQuestion:
 		return nil
 	}
 	if err != nil {
@@ -345,9 +345,9 @@ func commitThat(way int) func(committer) error {
 			}
 			panic(errKilled)
 		}
-	case loosesAnswer:
+	case losesAnswer:
 		return func(tx committer) error { return errors.Join(tx.Commit(), lost) }
-	case loosesQuestion:
+	case losesQuestion:
 		return func(committer) error { return lost }
 	}
 	return committer.Commit
