@@ -17,6 +17,7 @@ func BenchmarkAgeAt(b *testing.B) {
 	b.Cleanup(func() { _ = s.Close() })
 	at := time.Now()
 	b.ReportAllocs()
+	b.ResetTimer()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			if s.AgeAt(at) > time.Hour {
