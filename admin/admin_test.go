@@ -197,7 +197,7 @@ func open(t testing.TB) *gateway {
 	if err != nil {
 		t.Fatal(err)
 	}
-	opened, err := store.Open(t.Context(), store.Options{Path: filepath.Join(dir, "llmgw.db"), Secret: secretKey, Log: zerolog.Nop()})
+	opened, err := store.Open(t.Context(), store.Options{Path: filepath.Join(dir, "llmgw.db"), Secret: secretKey, Log: zerolog.Nop(), Version: "0.1.0-test", Node: store.Membership{Name: "a1"}})
 	if err != nil {
 		t.Fatal(err)
 	}

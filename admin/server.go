@@ -177,6 +177,7 @@ func forget(described huma.API) {
 func (s *Server) register(a huma.API) {
 	r := routes{api: a, server: s}
 	get(r, viewer, "/status", "Show the gateway at a glance", s.showStatus)
+	get(r, viewer, "/nodes", "List the gateways that run on the store", s.listNodes)
 	if s.accounts != nil {
 		s.registerLogins(r)
 	}

@@ -20,6 +20,7 @@ func (s *Server) showStatus(ctx context.Context, _ *nothing) (api.Status, error)
 	if status.Upstreams == nil {
 		status.Upstreams = []api.UpstreamStatus{}
 	}
+	status.Nodes = []api.Node{}
 	ctx, cancel := context.WithTimeout(ctx, storeLook)
 	defer cancel()
 	begun := time.Now()
@@ -46,6 +47,11 @@ func (s *Server) count(ctx context.Context, status *api.Status, change accounts.
 	if err != nil {
 		return err
 	}
+	nodes, err := s.store.Nodes(ctx)
+	if err != nil {
+		return err
+	}
+	status.Nodes = viewNodes(nodes)
 	status.Rules.Enabled, status.Rules.Disabled = countRules(config.Files)
 	status.Rules.ChangedAt, status.Rules.ChangedBy = change.At, change.Actor
 	if status.Rules.Revision == 0 {

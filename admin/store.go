@@ -17,6 +17,7 @@ type Store interface {
 	UserStore
 	BindingStore
 	AuditStore
+	NodeStore
 
 	// Change runs f on the state in force and commits what it did, all of it or,
 	// where f fails, nothing; the error of f is in the chain of its own. It may
@@ -61,6 +62,11 @@ type BindingStore interface {
 // more entries than the query's Limit.
 type AuditStore interface {
 	Audit(ctx context.Context, query AuditQuery) ([]accounts.Audit, error) // the newest first
+}
+
+// NodeStore knows which gateways run on the store.
+type NodeStore interface {
+	Nodes(ctx context.Context) ([]accounts.Node, error) // by name
 }
 
 // AuditQuery says which part of the audit is wanted. The zero value is all of

@@ -24,7 +24,7 @@ const maxCause = 400
 // level is how much a failure is the business of whoever runs the gateway.
 func (f *failure) level() zerolog.Level {
 	switch {
-	case f.code == codeDraining, f.code == codeNotReady, f.code == codeOverBudget:
+	case f.code == codeDraining, f.code == codeNotReady, f.code == codeOverBudget, f.code == codeStale:
 		return zerolog.WarnLevel // what it was told to do
 	case f.status >= 500:
 		return zerolog.ErrorLevel

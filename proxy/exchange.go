@@ -96,6 +96,9 @@ func (x *exchange) run() *failure {
 	if f := x.readTarget(); f != nil {
 		return f
 	}
+	if x.p.stale(x.started) {
+		return x.staleConfiguration()
+	}
 	if f := x.authenticate(); f != nil {
 		return x.turnedAway(f)
 	}

@@ -35,6 +35,7 @@ const (
 	codeStreamCut           = "upstream_stream_cut"
 	codeStoreUnavailable    = "store_unavailable"
 	codeNotReady            = "not_ready"
+	codeStale               = "stale_configuration"
 	codeDraining            = "draining"
 	codeModelNotFound       = "model_not_found"
 	codeBadPage             = "bad_page"

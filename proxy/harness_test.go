@@ -15,6 +15,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -55,6 +56,7 @@ type keyring struct {
 	known  map[accounts.KeyHash]*accounts.Identity
 	err    error
 	asked  int
+	age    atomic.Int64 // nanoseconds; see AgeAt
 }
 
 func (k *keyring) issuers() *accounts.Issuer { return k.issuer }
@@ -81,6 +83,8 @@ func (k *keyring) Identify(_ context.Context, hash accounts.KeyHash) (*accounts.
 	}
 	return nil, fmt.Errorf("key: %w", accounts.ErrNotFound)
 }
+
+func (k *keyring) AgeAt(time.Time) time.Duration { return time.Duration(k.age.Load()) }
 
 func (k *keyring) fail(err error) {
 	k.mu.Lock()

@@ -54,6 +54,11 @@ type Source interface {
 	// Errors are accounts.ErrNotFound, or accounts.ErrUnavailable where nobody
 	// can say. It answers from memory where it can.
 	Identify(ctx context.Context, hash accounts.KeyHash) (*accounts.Identity, error)
+
+	// AgeAt bounds how old what this node knows was at a moment: its keys and the
+	// configuration in force. It is asked on every request where MaxStaleness is
+	// given, and must neither wait nor allocate.
+	AgeAt(at time.Time) time.Duration
 }
 
 // Options are what a Proxy needs. Zero values of the optional ones mean the
@@ -69,8 +74,12 @@ type Options struct {
 	BodyBudget int64             // bytes of all request bodies in memory; a quarter of GOMEMLIMIT, 1 GiB where none is set
 	Timeouts   accounts.Timeouts // of an upstream that names none; DefaultTimeouts
 	WriteStall time.Duration     // a client that takes nothing for so long is cut; 30 s
-	Recheck    time.Duration     // the key of a WebSocket is looked at again so often; 5 s
-	ReadStall  time.Duration     // a client that sends nothing of its body for so long is cut; 30 s
+	// MaxStaleness is the age of what the Source knows beyond which requests are
+	// refused: another node may have changed it. 0: they never are.
+	MaxStaleness time.Duration
+
+	Recheck   time.Duration // the key of a WebSocket is looked at again so often; 5 s
+	ReadStall time.Duration // a client that sends nothing of its body for so long is cut; 30 s
 
 	// Connections on which no valid key has been shown yet: of one peer (where
 	// they have had their grace), and of all. The oldest is closed where there
@@ -203,6 +212,8 @@ func (p *Proxy) Ready() error {
 		return errors.New("draining")
 	case p.snapshot.Load() == nil:
 		return errors.New("no configuration yet")
+	case p.stale(time.Now()):
+		return errStale(p.options.MaxStaleness)
 	}
 	return nil
 }

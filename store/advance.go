@@ -18,6 +18,7 @@ func (s *Store) Follow(ctx context.Context) error {
 		return fmt.Errorf("following: %w", errClosed())
 	}
 	defer s.live.Done()
+	defer s.beginBeating(ctx)()
 	poll := time.NewTicker(s.options.PollEvery)
 	defer poll.Stop()
 	for {
@@ -32,6 +33,7 @@ func (s *Store) Follow(ctx context.Context) error {
 		within, cancel := context.WithTimeout(ctx, changeWithin)
 		_ = s.Advance(within) // logged and counted there; the next poll tries again
 		cancel()
+		s.presence.nudge()
 	}
 }
 
@@ -111,6 +113,7 @@ func (s *Store) drop(n *news) []accounts.Change {
 	if n.broken != "" {
 		s.log.Error().Str("why", n.broken).Int64("seq", n.head.Seq).
 			Msg("the store's log does not continue; dropping and loading everything")
+		s.reader.broken(n.broken)
 		s.keys.reset()
 		return everything
 	}
@@ -210,6 +213,11 @@ func (s *Store) Applied() (seq, revision int64) {
 // look at the log after which everything there was in force. Before the first,
 // the time since Open.
 func (s *Store) Age() time.Duration { return s.reader.age(now()) }
+
+// AgeAt is Age as it was at a moment that time.Now has given. It takes no lock
+// and allocates nothing; for a moment before the start of the last good look it
+// is less than nothing.
+func (s *Store) AgeAt(at time.Time) time.Duration { return s.reader.age(instantOf(at)) }
 
 // reachable says whether the last look reached the database.
 func reachable(err error) bool { return !errors.Is(err, accounts.ErrUnavailable) }

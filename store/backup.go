@@ -95,10 +95,25 @@ func (s *Store) copyTo(ctx context.Context, path string) (Manifest, error) {
 	if err := errors.Join(err, db.Close()); err != nil {
 		return Manifest{}, fmt.Errorf("writing the copy: %w", err)
 	}
+	if err := forgetNodes(ctx, path); err != nil {
+		return Manifest{}, fmt.Errorf("taking the nodes out of the copy: %w", err)
+	}
 	if err := syncFile(path); err != nil {
 		return Manifest{}, err
 	}
 	return describe(ctx, path)
+}
+
+// forgetNodes takes the rows of running gateways out of a copy: none of them runs
+// on what is restored from it, and nobody should wait for them there.
+func forgetNodes(ctx context.Context, path string) (err error) {
+	db, err := openSQLite(path, 1, url.Values{"mode": {"rw"}, "_busy_timeout": {"1000"}})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	_, err = db.ExecContext(ctx, `DELETE FROM nodes`)
+	return err
 }
 
 func syncFile(path string) error {

@@ -60,7 +60,7 @@ func TestBackup(t *testing.T) {
 		}
 		path := filepath.Join(t.TempDir(), "copy.db")
 		m := backup(t, s, path)
-		if m.Lineage != h.Lineage || m.Seq != h.Seq || m.Revision != h.Revision || m.Schema != 3 || m.LogHash != fmt.Sprintf("%x", h.Hash) ||
+		if m.Lineage != h.Lineage || m.Seq != h.Seq || m.Revision != h.Revision || m.Schema != 4 || m.LogHash != fmt.Sprintf("%x", h.Hash) ||
 			m.SecretKey != secretKey(t, 1).Fingerprint() || m.SHA256 != fmt.Sprintf("%x", fingerprint(t, path)) || m.MadeAt.IsZero() {
 			t.Errorf("the manifest is %+v", m)
 		}

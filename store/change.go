@@ -69,6 +69,7 @@ func (s *Store) transact(ctx context.Context, m accounts.Meta, f func(*State) er
 	if err != nil {
 		return accounts.Change{}, err
 	}
+	st.fenced = s.presence.fenced
 	if earlier, err := st.earlier(); earlier != nil || err != nil {
 		return madeEarlier(earlier, m, err)
 	}

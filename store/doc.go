@@ -18,7 +18,10 @@
 //     each changed of the rules, and the rules themselves. The way back to one
 //     is a change like any other. Audit tells what each change did to each
 //     object, rules or not.
-//  6. OnChange's listeners are told of every change that this node has taken
+//  6. Nodes tells which gateways run on the store, what is in force on each, and
+//     for how long it has given no sign. Follow writes this one's row, beside the
+//     following; Close takes it away.
+//  7. OnChange's listeners are told of every change that this node has taken
 //     over, in the order of the log.
 //
 // Beside the log stands what is no change and is kept in no memory: sessions of

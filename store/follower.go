@@ -17,8 +17,11 @@ type follower struct {
 	turn chan struct{} // held by the one Advance that runs
 	at   Head          // read up to here; belongs to who has the turn
 
-	failures atomic.Int64 // configurations that could not be taken over
-	away     atomic.Bool  // the last look did not reach the database
+	failures atomic.Int64             // configurations that could not be taken over
+	away     atomic.Bool              // the last look did not reach the database
+	good     atomic.Pointer[instant]  // start of the last good look; read by every request
+	breaks   atomic.Int64             // logs that did not continue
+	broke    atomic.Pointer[LogBreak] // the last of them
 
 	mu        sync.Mutex
 	apply     func(context.Context, rules.Config) error
@@ -26,8 +29,8 @@ type follower struct {
 	owed      int64 // counts what calls for a load, whatever the revision
 	settled   int64 // the owed up to which that was done
 	applied   position
-	good      instant // start of the last good look
-	told      string  // the failure that was logged last
+	part      Head   // of the log, that applied is of; the zero value before the first load
+	told      string // the failure that was logged last
 }
 
 // tell tells every listener of every change.
@@ -49,7 +52,9 @@ type position struct{ seq, revision int64 }
 // loaded.
 func (f *follower) begin(at Head) {
 	f.turn = make(chan struct{}, 1)
-	f.at, f.owed, f.good = at, 1, now()
+	f.at, f.owed = at, 1
+	start := now()
+	f.good.Store(&start)
 }
 
 // wants gives who takes a configuration over, and what is owed him, to be
@@ -86,17 +91,20 @@ func (f *follower) inForce() position {
 	return f.applied
 }
 
+// stands is inForce, with the log that the numbers are of.
+func (f *follower) stands() Head {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.part
+}
+
 func (f *follower) done(h Head) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.applied = position{seq: h.Seq, revision: h.Revision}
+	f.applied, f.part = position{seq: h.Seq, revision: h.Revision}, h
 }
 
-func (f *follower) age(at instant) time.Duration {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return at.since(f.good)
-}
+func (f *follower) age(at instant) time.Duration { return at.since(*f.good.Load()) }
 
 // note keeps the books of a look that began at start, and logs a failure once.
 func (f *follower) note(log zerolog.Logger, start instant, err error) {
@@ -104,7 +112,7 @@ func (f *follower) note(log zerolog.Logger, start instant, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err == nil {
-		f.good = start
+		f.good.Store(&start)
 		if f.told != "" {
 			log.Info().Msg("in step with the store again")
 			f.told = ""
@@ -125,12 +133,17 @@ type instant struct {
 	wall      time.Time
 }
 
-func now() instant {
-	t := time.Now()
-	return instant{monotonic: t, wall: t.Round(0)}
-}
+func now() instant { return instantOf(time.Now()) }
+
+func instantOf(t time.Time) instant { return instant{monotonic: t, wall: t.Round(0)} }
 
 // since is the larger of the two differences.
 func (i instant) since(earlier instant) time.Duration {
 	return max(i.monotonic.Sub(earlier.monotonic), i.wall.Sub(earlier.wall))
+}
+
+// atLeast is the smaller of the two differences, and never less than nothing:
+// what certainly has passed.
+func (i instant) atLeast(earlier instant) time.Duration {
+	return max(0, min(i.monotonic.Sub(earlier.monotonic), i.wall.Sub(earlier.wall)))
 }

@@ -132,6 +132,7 @@ func TestAStoreFromBeforeTheHistory(t *testing.T) {
 func undoAccounts(t *testing.T, db *sql.DB) {
 	t.Helper()
 	for _, text := range []string{
+		`DROP TABLE nodes`, `DELETE FROM goose_db_version WHERE version_id = 4`,
 		`DROP TRIGGER changes_is_not_updated`, `DROP TRIGGER changes_is_not_deleted`,
 		`DROP TABLE audit`, `DROP TABLE spent_refreshes`, `DROP TABLE sessions`, `DROP TABLE bindings`, `DROP TABLE key_uses`,
 		`DROP TABLE user_logins`, `DROP INDEX keys_by_user`,

@@ -29,6 +29,14 @@ func newMetrics(s *Store) *metrics {
 				Name: "llmgw_config_reload_failures_total",
 				Help: "Configurations that could not be taken over; the last good one stayed in force.",
 			}, func() float64 { return float64(s.reader.failures.Load()) }),
+			prometheus.NewCounterFunc(prometheus.CounterOpts{
+				Name: "llmgw_config_log_breaks_total",
+				Help: "Times that the store's log did not continue where this node stood (a failover that lost changes, a restore), so that everything was loaded anew.",
+			}, func() float64 { return float64(s.reader.breaks.Load()) }),
+			prometheus.NewCounterFunc(prometheus.CounterOpts{
+				Name: "llmgw_node_beat_failures_total",
+				Help: "Times that this node could not tell the store that it lives.",
+			}, func() float64 { return float64(s.presence.failures.Load()) }),
 		},
 		cache: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "llmgw_key_cache_total",

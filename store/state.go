@@ -23,6 +23,8 @@ type State struct {
 	now  time.Time
 	keep int // how many revisions keep their rules
 
+	fenced func(*nodeRow) bool // whether a node certainly refuses requests
+
 	book     *book    // the rules, once anybody asked for them
 	subjects []string // what changed
 	compiled bool     // something changed that is compiled
@@ -81,6 +83,9 @@ func (st *State) finish() (*entry, error) {
 		return nil, nil
 	}
 	if err := st.compile(); err != nil {
+		return nil, err
+	}
+	if err := st.readByAll(edits); err != nil {
 		return nil, err
 	}
 	if err := st.writeRules(edits); err != nil {

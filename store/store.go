@@ -25,6 +25,10 @@ type Options struct {
 	// KeepRevisions is how many of the newest config revisions keep their rules,
 	// to be looked at and gone back to; default 1,000.
 	KeepRevisions int
+
+	// Node makes this a node, which others see: the store of a gateway. A tool
+	// that opens a store for a moment leaves it out.
+	Node Membership
 }
 
 // defaultPoll is the PollEvery of Options that say none.
@@ -40,6 +44,7 @@ const (
 	changeWithin = 10 * time.Second
 	readWithin   = 10 * time.Second
 	logWithin    = time.Second     // looking whether anything changed
+	beatWithin   = time.Second     // telling others that this node lives
 	lookWithin   = 2 * time.Second // finding a key, waiting for a turn included
 )
 
@@ -52,11 +57,12 @@ type Store struct {
 	files   atomic.Pointer[files] // swapped where the file was replaced
 	opening sync.Mutex            // held while they are swapped
 
-	reader  follower
-	keys    *keyCache
-	looks   chan struct{} // held by each reading of a key
-	metrics *metrics
-	bell    chan struct{} // one place: a ring that nobody heard yet is enough
+	reader   follower
+	presence presence
+	keys     *keyCache
+	looks    chan struct{} // held by each reading of a key
+	metrics  *metrics
+	bell     chan struct{} // one place: a ring that nobody heard yet is enough
 
 	// commit ends a change's transaction; a test puts a failing one here.
 	commit func(committer) error
@@ -108,6 +114,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s.files.Store(opened)
 	s.metrics = newMetrics(s)
 	s.keys = newCache(cacheShards, knownPerShard, unknownPerShard, s.metrics.outcomes(), s.lookUp)
+	s.join(ctx)
 	return s, nil
 }
 
@@ -124,6 +131,7 @@ func (s *Store) Close() error {
 	s.life.Unlock()
 
 	s.live.Wait()
+	s.leave()
 	return s.files.Load().close()
 }
 

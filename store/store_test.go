@@ -55,7 +55,10 @@ func secretKey(t testing.TB, seed byte) *accounts.SecretKey {
 }
 
 func options(t testing.TB, path string) store.Options {
-	return store.Options{Path: path, Secret: secretKey(t, 1), Log: zerolog.Nop(), PollEvery: 10 * time.Millisecond, Version: "0.1.0"}
+	return store.Options{
+		Path: path, Secret: secretKey(t, 1), Log: zerolog.Nop(), PollEvery: 10 * time.Millisecond, Version: "0.1.0",
+		Node: store.Membership{Name: "a1"},
+	}
 }
 
 func open(t testing.TB, path string) *store.Store {
@@ -173,7 +176,7 @@ func TestOpen(t *testing.T) {
 		execute(t, raw(t, path), `INSERT INTO goose_db_version (version_id, is_applied) VALUES (14, 1)`)
 		_, err := store.Open(t.Context(), options(t, path))
 		var newer *store.NewerSchemaError
-		if !errors.As(err, &newer) || newer.Has != 14 || !strings.Contains(err.Error(), "the store has schema 14, this llmgw 0.1.0 knows 3") {
+		if !errors.As(err, &newer) || newer.Has != 14 || !strings.Contains(err.Error(), "the store has schema 14, this llmgw 0.1.0 knows 4") {
 			t.Errorf("error is %v", err)
 		}
 	})

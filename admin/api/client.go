@@ -96,6 +96,12 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 	return call[Status](ctx, c, http.MethodGet, "/status", nil)
 }
 
+// Nodes lists the gateways that run on the store.
+func (c *Client) Nodes(ctx context.Context) ([]Node, error) {
+	list, err := call[List[Node]](ctx, c, http.MethodGet, "/nodes", nil)
+	return list.Items, err
+}
+
 // Rules lists every rule in the total order.
 func (c *Client) Rules(ctx context.Context) (RuleList, error) {
 	return call[RuleList](ctx, c, http.MethodGet, "/rules", nil)

@@ -132,6 +132,7 @@ func TestEveryCallHasItsMethodPathAndBody(t *testing.T) {
 		{`PUT /api/v1/upstreams/a/credential {"reference":"env:K"}`, func() error {
 			return only(client.SetCredential(ctx, "a", api.NewCredential{Reference: "env:K"}))
 		}},
+		{"GET /api/v1/nodes ", func() error { return only(client.Nodes(ctx)) }},
 		{"GET /api/v1/rules ", func() error { return only(client.Rules(ctx)) }},
 		{"GET /api/v1/rules/r ", func() error { return only(client.Rule(ctx, "r")) }},
 		{"POST /api/v1/rules/r/enable ", func() error { return only(client.EnableRule(ctx, "r")) }},

@@ -282,6 +282,9 @@ type Status struct {
 	Store      StoreStatus      `json:"store"`
 	Bus        string           `json:"bus"` // "in-process"
 	ConfigAgeS float64          `json:"config_age_seconds"`
+	NotReady   string           `json:"not_ready,omitempty"` // why it takes no requests
+	Problem    string           `json:"problem,omitempty"`   // why it is degraded
+	Nodes      []Node           `json:"nodes"`               // all that run on the store; none where it cannot be asked
 }
 
 // Traffic is what the node counted since it started.

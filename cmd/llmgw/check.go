@@ -130,3 +130,17 @@ func serverURL(text string) error {
 	}
 	return fmt.Errorf("must be unix:///PATH/admin.sock or http://HOST:PORT")
 }
+
+// leastStaleness is what a gateway with a store that answers never comes near:
+// it looks every two seconds, and gives up on an answer after one.
+const leastStaleness = 5 * time.Second
+
+func staleness(text string) error {
+	if err := duration(text); err != nil {
+		return err
+	}
+	if d, err := time.ParseDuration(text); err == nil && d > 0 && d < leastStaleness {
+		return fmt.Errorf("%q is too short: changes are looked for every 2 s; write %s or more, or 0 for no limit", text, leastStaleness)
+	}
+	return nil
+}

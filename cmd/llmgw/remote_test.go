@@ -126,7 +126,7 @@ func logInOverTLS(t *testing.T, far *logged, cert string) {
 func alike(text string) string {
 	for _, of := range []struct{ is, reads string }{
 		{`sk-lgw-[\w-]+`, "SECRET"},
-		{`\b(key|user|up|upstream|cred|credential|rule|token)_[0-9A-Za-z]+`, "ID"},
+		{`\b(key|user|up|upstream|cred|credential|rule|token|node)_[0-9A-Za-z]+`, "ID"},
 		{`https?://(127\.0\.0\.1|\[::1?\]|0\.0\.0\.0|localhost):\d+`, "ADDRESS"},
 		{`\d{4}-\d\d-\d\d[T ][\d:.]+Z`, "TIME"},
 		{`\d+(\.\d+)? ?(ms|µs|s)\b`, "TOOK"},

@@ -85,7 +85,11 @@ func (a *app) showAwaited(ctx context.Context, t talk, plan api.Plan, wait time.
 	if err := a.showApplied(ctx, t, plan); err != nil || wait == 0 {
 		return err
 	}
-	return a.awaitRevision(ctx, t, plan.Revision, wait)
+	all, err := a.awaitRevision(ctx, t, plan.Revision, wait)
+	if err == nil && t.output.isTable() && len(all.nodes) > 1 {
+		fmt.Fprintln(a.out, a.outStyle().plain(all.text()))
+	}
+	return err
 }
 
 // agreeOnPlan shows what would be done and asks. What is then applied is what

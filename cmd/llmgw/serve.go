@@ -183,12 +183,13 @@ func (n *node) openLog(context.Context) error {
 }
 
 func (n *node) openStore(ctx context.Context) error {
-	opened, err := store.Open(ctx, store.Options{Path: n.storePath(), Secret: n.keys, Log: n.log, Version: version})
+	opened, err := store.Open(ctx, store.Options{Path: n.storePath(), Secret: n.keys, Log: n.log, Version: version, Node: n.membership()})
 	if err != nil {
 		return n.explainStore(err)
 	}
 	n.store = opened
 	n.onClose(opened.Close)
+	n.rememberNode()
 	n.vault = accounts.Vault{Key: n.keys, References: references()}
 	return n.register(opened.Collector())
 }
@@ -201,7 +202,8 @@ func (n *node) openProxy(ctx context.Context) error {
 	}
 	p, err := proxy.New(proxy.Options{
 		Source: n.store, Issuer: n.store.Issuer, Vault: n.vault, Log: n.log, Node: nodeName(),
-		MaxBody: n.settings.bytes("max-body"), TrustedProxies: trusted, Local: n.local, Reach: n.reach(),
+		MaxStaleness: n.settings.duration("max-staleness"),
+		MaxBody:      n.settings.bytes("max-body"), TrustedProxies: trusted, Local: n.local, Reach: n.reach(),
 		Tracing: n.tracing, BodyLog: n.bodyLog,
 	})
 	if err != nil {

@@ -64,6 +64,7 @@ func settingsTable() []setting {
 		{name: "max-body", def: "64MiB", value: "SIZE", check: size, scope: serveSetting, usage: "largest request body"},
 		{name: "private-targets", def: "allow", value: "allow|deny", check: oneOf("allow", "deny"), scope: serveSetting, usage: "whether upstreams and rules' targets may be at loopback, private or other addresses that are not public"},
 		{name: "body-log", def: bodyLogOff, value: "off|FILE", check: bodyLogPath, scope: serveSetting, usage: "file for the bodies of requests whose rule says body_log: true; 100 MiB, then FILE.1"},
+		{name: "max-staleness", def: "0", value: "TIME", check: staleness, scope: serveSetting, usage: "refuse requests when changes could not be looked for longer than this; 0 is never"},
 		{name: "trusted-proxies", def: "", value: "CIDR,…", check: networks, scope: serveSetting, usage: "proxies that are believed about whom they forward for (X-Forwarded-For); rules match that address as source, wrong passwords are counted by it"},
 		{name: "metrics-listen", def: "", value: "ADDR", check: address, scope: serveSetting, usage: "a port of their own for /metrics, /healthz and /readyz"},
 		{name: "config", short: "c", def: "", value: "FILE", scope: anyCommand | inEnv, usage: "configuration file (default ./llmgw.yaml, then the user's, then /etc)"},

@@ -29,26 +29,36 @@ func newStatus(a *app) *cobra.Command {
 
 // writeStatus shows only what the gateway counts.
 func writeStatus(w io.Writer, s api.Status, now time.Time) {
-	fields(w,
+	lines := []string{
 		"gateway", strings.Join([]string{s.Proxy, "up " + uptime(now.Sub(s.StartedAt)), "llmgw " + s.Version, condition(s)}, "   "),
 		"traffic", fmt.Sprintf("%s   %s   in flight %d", plural64(s.Traffic.Requests, "request"), errorRate(s.Traffic.Errors, s.Traffic.Requests), s.InFlight),
 		"rules", fmt.Sprintf("%d enabled, %d disabled   revision %d%s", s.Rules.Enabled, s.Rules.Disabled, s.Rules.Revision, changed(s.Rules, now)),
 		"upstreams", upstreamsLine(s.Upstreams),
 		"keys", strconv.Itoa(s.Keys),
-		"store", storeLine(s.Store)+"   bus "+s.Bus,
+		"store", storeLine(s.Store) + "   bus " + s.Bus,
 		"tokens", fmt.Sprintf("%s in   %s out", humanize.Comma(s.Traffic.InputTokens), humanize.Comma(s.Traffic.OutputTokens)),
 		"data", shortPath(s.Data),
-	)
+	}
+	if s.Problem != "" {
+		lines = append(lines, "problem", s.Problem)
+	}
+	fields(w, append(lines, nodeLines(s.Nodes)...)...)
 }
 
 func condition(s api.Status) string {
+	text := "ready"
 	switch {
 	case s.Draining:
-		return "draining"
+		text = "draining"
+	case !s.Ready && s.NotReady != "":
+		text = "not ready: " + s.NotReady
 	case !s.Ready:
-		return "not ready"
+		text = "not ready"
 	}
-	return "ready"
+	if len(s.Nodes) > 0 {
+		text += "   " + plural(len(s.Nodes), "node")
+	}
+	return text
 }
 
 func changed(r api.RulesStatus, now time.Time) string {

@@ -21,8 +21,8 @@ import (
 	"github.com/llmgw/llmgw/store"
 )
 
-// Database makes an empty database and gives what opens a store on it. Every
-// store must be closed when its test ends.
+// Database makes an empty database and gives what opens a store on it, as a node
+// named a1 (store.Options.Node). Every store must be closed when its test ends.
 type Database func(t *testing.T) (open func(t *testing.T) *store.Store)
 
 // Run holds a database to the contract.
@@ -49,6 +49,7 @@ func Run(t *testing.T, empty Database) {
 		"audit queries":     testAuditQueries,
 		"sealed":            testSealed,
 		"follow":            testFollow,
+		"nodes":             testNodes,
 		"listeners":         testListeners,
 		"history":           testHistory,
 		"rules of the past": testRulesOfThePast,
