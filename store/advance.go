@@ -18,8 +18,11 @@ func (s *Store) Follow(ctx context.Context) error {
 		return fmt.Errorf("following: %w", errClosed())
 	}
 	defer s.live.Done()
+	defer s.attend(ctx)()
 	poll := time.NewTicker(s.options.PollEvery)
 	defer poll.Stop()
+	var again retry
+	defer again.stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -27,11 +30,16 @@ func (s *Store) Follow(ctx context.Context) error {
 		case <-s.closing:
 			return nil
 		case <-s.bell:
+			again.begin()
+		case <-again.due():
 		case <-poll.C:
+			again.last()
 		}
+		hoped := s.hoped.Load()
 		within, cancel := context.WithTimeout(ctx, changeWithin)
 		_ = s.Advance(within) // logged and counted there; the next poll tries again
 		cancel()
+		again.after(s, hoped)
 	}
 }
 
@@ -77,7 +85,7 @@ func (s *Store) advance(ctx context.Context) error {
 		return err
 	}
 	apply, debt := r.wants()
-	n, err := readNews(ctx, file, r.at, r.calls)
+	n, err := readNews(ctx, file, r.at, r.calls, s.loadConfig)
 	if err != nil {
 		return err
 	}
@@ -111,7 +119,7 @@ func (s *Store) drop(n *news) []accounts.Change {
 	if n.broken != "" {
 		s.log.Error().Str("why", n.broken).Int64("seq", n.head.Seq).
 			Msg("the store's log does not continue; dropping and loading everything")
-		s.keys.reset()
+		s.startOver(n.head)
 		return everything
 	}
 	named := make(map[string]int64)
@@ -120,7 +128,7 @@ func (s *Store) drop(n *news) []accounts.Change {
 		c, err := n.entries[i].change()
 		if err != nil { // it could name anything
 			s.log.Error().Err(err).Msg("dropping all keys from memory")
-			s.keys.reset()
+			s.startOver(n.head)
 			return everything
 		}
 		for _, subject := range c.Subjects {
@@ -128,7 +136,7 @@ func (s *Store) drop(n *news) []accounts.Change {
 		}
 		changes = append(changes, c)
 	}
-	s.keys.invalidate(named)
+	s.keys.invalidate(named, n.head, n.entries)
 	return changes
 }
 
@@ -143,7 +151,7 @@ type news struct {
 
 // readNews looks at what happened after from. moved says whether a head calls
 // for loading the configuration; a log that does not continue always does.
-func readNews(ctx context.Context, f *files, from Head, moved func(Head) bool) (*news, error) {
+func readNews(ctx context.Context, f *files, from Head, moved func(Head) bool, load func(context.Context, session, Head) (rules.Config, error)) (*news, error) {
 	ctx, cancel := context.WithTimeout(ctx, readWithin)
 	defer cancel()
 	tx, err := f.log.BeginTxx(ctx, nil)
@@ -159,7 +167,7 @@ func readNews(ctx context.Context, f *files, from Head, moved func(Head) bool) (
 	if n.broken == "" && !moved(n.head) {
 		return n, nil
 	}
-	c, err := readConfig(ctx, on, n.head.Revision)
+	c, err := load(ctx, on, n.head)
 	if err != nil {
 		n.failure = fmt.Errorf("loading configuration %d: %w", n.head.Revision, err)
 		return n, nil

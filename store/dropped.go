@@ -16,6 +16,7 @@ type dropped struct {
 	last  int64            // the latest invalidation of anything
 	keys  int64            // the latest invalidation of any key
 	era   int64            // a reading that began in an earlier one is not to be believed
+	chain chain            // for what others have read
 }
 
 // clear begins a new era: the log is another one.
@@ -24,6 +25,29 @@ func (d *dropped) clear() {
 	defer d.mu.Unlock()
 	d.at, d.floor, d.last, d.keys = make(map[string]int64), 0, 0, 0
 	d.era++
+	d.chain.forget()
+}
+
+// trust begins at a head, after clear.
+func (d *dropped) trust(h Head) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.chain.trust(h)
+}
+
+// hint notes a hint. ahead says whether its change has yet to be read in the log,
+// fresh whether it told anything new.
+func (d *dropped) hint(h Hint) (ahead, fresh bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.chain.hint(h)
+}
+
+// stands is where this node stands in which log.
+func (d *dropped) stands() (lineage string, seq int64) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.chain.lineage, d.chain.reached()
 }
 
 // renew begins a new era of the same log.
@@ -40,11 +64,13 @@ func (d *dropped) now() int64 {
 	return d.era
 }
 
-// add notes invalidations, and says whether any was of what an identity depends
-// on, and whether any of a key.
-func (d *dropped) add(subjects map[string]int64) (matters, ofKeys bool) {
+// add notes invalidations, which entries of the log that lead to h have named,
+// and says whether any was of what an identity depends on, and whether any of a
+// key.
+func (d *dropped) add(subjects map[string]int64, h Head, entries []entry) (matters, ofKeys bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.chain.extend(h, entries)
 	for subject, seq := range subjects {
 		if !identifies(subject) {
 			continue
@@ -71,7 +97,7 @@ func (d *dropped) overtakes(f finding, era int64) bool {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	switch {
-	case era != d.era || f.seq < d.floor:
+	case era != d.era || f.seq < d.floor || f.shelved && !d.chain.vouches(&f):
 		return true
 	case f.who == nil:
 		return f.seq < d.keys

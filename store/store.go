@@ -25,6 +25,9 @@ type Options struct {
 	// KeepRevisions is how many of the newest config revisions keep their rules,
 	// to be looked at and gone back to; default 1,000.
 	KeepRevisions int
+
+	Bus   Bus   // tells other nodes of changes at once, and this one of theirs; nil: there is none
+	Shelf Shelf // keeps for all nodes what one has read; nil: there is none
 }
 
 // defaultPoll is the PollEvery of Options that say none.
@@ -57,6 +60,7 @@ type Store struct {
 	looks   chan struct{} // held by each reading of a key
 	metrics *metrics
 	bell    chan struct{} // one place: a ring that nobody heard yet is enough
+	others
 
 	// commit ends a change's transaction; a test puts a failing one here.
 	commit func(committer) error
@@ -108,6 +112,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s.files.Store(opened)
 	s.metrics = newMetrics(s)
 	s.keys = newCache(cacheShards, knownPerShard, unknownPerShard, s.metrics.outcomes(), s.lookUp)
+	if err := s.join(ctx, at); err != nil {
+		return nil, errors.Join(fmt.Errorf("opening store %s: %w", o.Path, err), s.Close())
+	}
 	return s, nil
 }
 
@@ -124,6 +131,7 @@ func (s *Store) Close() error {
 	s.life.Unlock()
 
 	s.live.Wait()
+	s.leave()
 	return s.files.Load().close()
 }
 
