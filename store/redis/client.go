@@ -107,4 +107,3 @@ func (c *Client) Put(ctx context.Context, name string, what []byte, ttl time.Dur
 	}
 	return nil
 }
-
