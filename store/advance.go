@@ -85,9 +85,13 @@ func (s *Store) advance(ctx context.Context) error {
 		return err
 	}
 	apply, debt := r.wants()
+	look := s.keys.dropped.look()
 	n, err := readNews(ctx, file, r.at, r.calls, s.loadConfig)
 	if err != nil {
 		return err
+	}
+	if n.broken == "" && s.keys.dropped.contradicted(n.head, n.entries, look) {
+		n.broken = fmt.Sprintf("up to change %d it is not the one that keys were read of", n.head.Seq)
 	}
 	changes := s.drop(n)
 	if n.broken != "" {

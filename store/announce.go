@@ -31,6 +31,7 @@ type crier struct {
 // message is a Hint as it goes over a bus, sealed for the lineage.
 type message struct {
 	Seq      int64    `json:"seq"`
+	ID       string   `json:"id"`
 	Subjects []string `json:"subjects,omitempty"`
 }
 
@@ -42,7 +43,7 @@ func (s *Store) announce(done *accounts.Change) {
 		return
 	}
 	lineage, _ := s.keys.dropped.stands()
-	h := Hint{Lineage: lineage, Seq: done.Seq, Subjects: done.Subjects}
+	h := Hint{Lineage: lineage, Seq: done.Seq, ID: done.ID, Subjects: done.Subjects}
 	select {
 	case s.crier.queue <- h:
 	default:
@@ -97,7 +98,7 @@ func (c *crier) publish(ctx context.Context, h Hint) {
 // or read, and only for this lineage. A copy of it that comes later is a hint of
 // what the log has already.
 func sealHint(key accounts.Sealer, h Hint) ([]byte, error) {
-	m := message{Seq: h.Seq, Subjects: h.Subjects}
+	m := message{Seq: h.Seq, ID: h.ID, Subjects: h.Subjects}
 	if len(m.Subjects) > mostSubjects {
 		m.Subjects = nil
 	}
@@ -120,7 +121,7 @@ func openHint(key accounts.Sealer, lineage string, sealed []byte) (Hint, error) 
 	if err := json.Unmarshal(text, &m); err != nil {
 		return Hint{}, fmt.Errorf("reading hint: %w", err)
 	}
-	return Hint{Lineage: lineage, Seq: m.Seq, Subjects: m.Subjects}, nil
+	return Hint{Lineage: lineage, Seq: m.Seq, ID: m.ID, Subjects: m.Subjects}, nil
 }
 
 // busCounters count what went over the bus, and what did not.

@@ -158,13 +158,13 @@ func (c *keyCache) fly(ctx context.Context, f *flight, hash accounts.KeyHash) {
 		return
 	}
 	for range lookTries {
-		era := c.dropped.now()
+		began := c.dropped.now()
 		found, err := c.read(ctx, hash)
 		if err != nil {
 			c.land(f, &hash, err)
 			return
 		}
-		if c.keep(f, &hash, found, era) {
+		if c.keep(f, &hash, found, began) {
 			if c.shelf != nil && found.who != nil {
 				c.shelf.putKey(hash, found)
 			}
@@ -176,12 +176,12 @@ func (c *keyCache) fly(ctx context.Context, f *flight, hash accounts.KeyHash) {
 
 // flyToShelf takes what another node has read, where that is known to hold.
 func (c *keyCache) flyToShelf(ctx context.Context, f *flight, hash *accounts.KeyHash) bool {
-	era := c.dropped.now()
+	began := c.dropped.now()
 	found, ok := c.shelf.takeKey(ctx, *hash)
 	if !ok {
 		return false
 	}
-	if !c.keep(f, hash, found, era) {
+	if !c.keep(f, hash, found, began) {
 		c.shelf.count.stale.Add(1)
 		return false
 	}
@@ -193,11 +193,11 @@ func (c *keyCache) flyToShelf(ctx context.Context, f *flight, hash *accounts.Key
 // invalidation has overtaken it. Looking and putting are one step for the
 // shard: an invalidation is noted first and then goes through the shards, so
 // it is either seen here or finds the entry there.
-func (c *keyCache) keep(f *flight, hash *accounts.KeyHash, found finding, era int64) bool {
+func (c *keyCache) keep(f *flight, hash *accounts.KeyHash, found finding, began beginning) bool {
 	s := c.shard(hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c.dropped.overtakes(found, era) {
+	if !c.dropped.admit(&found, began) {
 		return false
 	}
 	if found.who != nil {

@@ -48,8 +48,7 @@ func (s *Store) catchUp(ctx context.Context, done *accounts.Change) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), changeWithin)
 	defer cancel()
 	if s.step(ctx) != nil {
-		lineage, _ := s.keys.dropped.stands()
-		s.keys.hint(Hint{Lineage: lineage, Seq: done.Seq, Subjects: done.Subjects})
+		s.keys.dropped.doubt()
 		s.keys.drop(done.Subjects)
 	}
 }

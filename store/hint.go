@@ -8,6 +8,7 @@ import "time"
 type Hint struct {
 	Lineage  string
 	Seq      int64    // of the change; 0: all that is known is that hints may have been missed
+	ID       string   // of the change; empty where it is not known
 	Subjects []string // what it changed; used only to drop things from memory. None: it does not say
 }
 
