@@ -32,15 +32,15 @@ func (s *Store) attend(ctx context.Context) (end func()) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	var listening sync.WaitGroup
-	listening.Go(func() { s.listen(ctx) })
+	listening.Go(func() { s.hearBus(ctx) })
 	return func() { cancel(); listening.Wait() }
 }
 
-func (s *Store) listen(ctx context.Context) {
+func (s *Store) hearBus(ctx context.Context) {
 	wait := firstListen
 	for ctx.Err() == nil {
 		begun := time.Now()
-		err := s.listenOnce(ctx)
+		err := s.hearBusOnce(ctx)
 		s.ear.connected.Store(false)
 		if err == nil || ctx.Err() != nil { // the lineage moved, or this is the end
 			continue
@@ -54,9 +54,9 @@ func (s *Store) listen(ctx context.Context) {
 	}
 }
 
-// listenOnce listens to the bell of the lineage that this node stands in, until
+// hearBusOnce listens to the bell of the lineage that this node stands in, until
 // that moves (nil), the bus fails, or ctx ends.
-func (s *Store) listenOnce(ctx context.Context) error {
+func (s *Store) hearBusOnce(ctx context.Context) error {
 	lineage, _ := s.keys.dropped.stands()
 	session, end := context.WithCancel(ctx)
 	var watch sync.WaitGroup

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,7 +42,7 @@ func (s *Store) join(ctx context.Context, at Head) error {
 		return nil
 	}
 	if err := s.recall(ctx, at); err != nil {
-		return fmt.Errorf("reading the latest changes: %w", err)
+		return err
 	}
 	s.wares = &wares{
 		ledge: newLedge(s.options.Shelf), key: s.options.Secret, version: s.options.Version,
@@ -65,7 +64,11 @@ func (o *others) leave() {
 // recall reads the latest changes up to a head. Where they do not lead there, the
 // node begins at the head: whether the log is whole is not asked here.
 func (s *Store) recall(ctx context.Context, at Head) error {
-	entries, err := readEntries(ctx, session{on: s.files.Load().reader}, max(0, at.Seq-recalled))
+	var entries []entry
+	err := s.read(ctx, "reading the latest changes", func(ctx context.Context, on session) (err error) {
+		entries, err = readEntries(ctx, on, max(0, at.Seq-recalled))
+		return err
+	})
 	if err != nil {
 		return err
 	}

@@ -13,8 +13,8 @@ import (
 // A connection that listens is silent for as long as nothing happens. It is asked
 // for a sign of life, and is taken for broken where none comes.
 const (
-	signEvery  = 4 * time.Second
-	signWithin = 12 * time.Second // of silence
+	signEvery  = 3 * time.Second
+	signWithin = 9 * time.Second // of silence
 )
 
 // Listen is store.Bus's. A connection that says nothing for signWithin is taken
