@@ -55,11 +55,15 @@ func (s *Store) announce(done *accounts.Change) {
 func (c *crier) run(closing <-chan struct{}) {
 	for {
 		select {
-		case h := <-c.queue:
-			c.publish(context.Background(), h)
 		case <-closing:
 			c.finish()
 			return
+		default: // the end comes before what else there is to do
+		}
+		select {
+		case h := <-c.queue:
+			c.publish(context.Background(), h)
+		case <-closing:
 		}
 	}
 }
