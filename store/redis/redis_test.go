@@ -58,14 +58,19 @@ func TestNodes(t *testing.T) {
 	})
 }
 
-// openStore opens a store that polls too seldom for a test to notice.
+// openStore opens a store that polls too seldom for a test to notice. A nil client
+// is no bus and no shelf.
 func openStore(t testing.TB, path string, c *redis.Client, log zerolog.Logger) *store.Store {
 	t.Helper()
 	key, err := accounts.NewSecretKey(bytes.Repeat([]byte{1}, accounts.SecretKeyBytes))
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := store.Open(t.Context(), store.Options{Path: path, Secret: key, Log: log, PollEvery: time.Hour, Version: "0.1.0", Bus: c, Shelf: c})
+	o := store.Options{Path: path, Secret: key, Log: log, PollEvery: time.Hour, Version: "0.1.0"}
+	if c != nil {
+		o.Bus, o.Shelf = c, c
+	}
+	s, err := store.Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
