@@ -72,7 +72,7 @@ func (s *Store) hearBusOnce(ctx context.Context) error {
 	end()
 	watch.Wait()
 	if moved {
-		return nil
+		err = nil // it was ended from here
 	}
 	return err
 }
