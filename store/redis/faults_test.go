@@ -26,8 +26,8 @@ import (
 const patience = 20 * time.Second
 
 // longestWait is what no request may take while Redis is ill: the 50 ms that it
-// waits once, the database, and a machine that is busy.
-const longestWait = 250 * time.Millisecond
+// waits once, the database, and a machine that is very busy.
+const longestWait = time.Second
 
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
@@ -191,11 +191,15 @@ func TestRedisThatIsIllIsInNobodysWay(t *testing.T) {
 			makeKeys(t, a.Store)
 			eventually(t, "all is well", func() bool { return a.hears(t) && b.hears(t) && a.shelves(t) && b.shelves(t) })
 
+			unanswered := a.figure(t, "llmgw_shelf_total", "unanswered")
 			heal := fault(t, r)
 			took := a.askNew(t, 100)
 			t.Logf("%s: the longest of 100 took %s, the next %s, the middle one %s", name, took[99], took[98], took[50])
-			if took[99] > longestWait || took[98] > longestWait/2 {
-				t.Errorf("requests waited: %s, %s", took[99], took[98])
+			if took[99] > longestWait {
+				t.Errorf("a request waited %s", took[99])
+			}
+			if n := a.figure(t, "llmgw_shelf_total", "unanswered") - unanswered; n > 1 {
+				t.Errorf("%v requests waited for it", n)
 			}
 			start := time.Now()
 			revoked := keyNumber(0)
