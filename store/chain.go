@@ -38,8 +38,8 @@ type chain struct {
 	ahead map[int64]sighting // when keys in memory were read that the log has yet to reach
 }
 
-// named is the change in which a hint named something. After the database lost
-// changes, another one can have its number.
+// named is up to where hints have named something, and the change of the last of
+// them. After the database lost changes, others can have the same or lower numbers.
 type named struct {
 	seq int64
 	id  string
@@ -148,11 +148,12 @@ func (c *chain) hint(h Hint) (ahead, fresh bool) {
 	anything := len(h.Subjects) == 0
 	for _, subject := range h.Subjects {
 		in := c.hinted[subject]
-		if !identifies(subject) || in.seq > h.Seq || in == (named{h.Seq, h.ID}) {
+		if !identifies(subject) || in.id == h.ID && in.seq >= h.Seq {
 			continue
 		}
 		fresh = true
-		anything = anything || isUser(subject) || !c.remember(subject, named{h.Seq, h.ID})
+		in = named{seq: max(in.seq, h.Seq), id: h.ID}
+		anything = anything || isUser(subject) || !c.remember(subject, in)
 	}
 	if anything {
 		c.blind = max(c.blind, h.Seq)

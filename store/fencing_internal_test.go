@@ -153,7 +153,7 @@ func (f *fleet) change(subject string, edit func(*state)) sent {
 	seq := int64(len(f.log) + 1)
 	sum := sha256.Sum256(fmt.Append(nil, f.branch, seq, subject, f.head().Hash))
 	f.log = append(f.log, entry{Seq: seq, Subjects: subject, Hash: sum[:]})
-	s := sent{Hint{Lineage: fleetLine, Seq: seq, ID: fmt.Sprint(f.branch), Subjects: []string{"set:default", subject}}, f.now()}
+	s := sent{Hint{Lineage: fleetLine, Seq: seq, ID: fmt.Sprintf("chg_%d_%d", f.branch, seq), Subjects: []string{"set:default", subject}}, f.now()}
 	f.hints = append(f.hints, s)
 	return s
 }
