@@ -19,8 +19,11 @@ func (s *Store) Follow(ctx context.Context) error {
 	}
 	defer s.live.Done()
 	defer s.beginBeating(ctx)()
+	defer s.attend(ctx)()
 	poll := time.NewTicker(s.options.PollEvery)
 	defer poll.Stop()
+	var again retry
+	defer again.stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -28,12 +31,17 @@ func (s *Store) Follow(ctx context.Context) error {
 		case <-s.closing:
 			return nil
 		case <-s.bell:
+			again.begin()
+		case <-again.due():
 		case <-poll.C:
+			again.last()
 		}
+		hoped := s.hoped.Load()
 		within, cancel := context.WithTimeout(ctx, changeWithin)
 		_ = s.Advance(within) // logged and counted there; the next poll tries again
 		cancel()
 		s.presence.nudge()
+		again.after(s, hoped)
 	}
 }
 
@@ -79,9 +87,13 @@ func (s *Store) advance(ctx context.Context) error {
 		return err
 	}
 	apply, debt := r.wants()
-	n, err := readNews(ctx, file, r.at, r.calls)
+	look := s.keys.dropped.look()
+	n, err := readNews(ctx, file, r.at, r.calls, s.loadConfig)
 	if err != nil {
 		return err
+	}
+	if n.broken == "" && s.keys.dropped.contradicted(n.head, n.entries, look) {
+		n.broken = fmt.Sprintf("up to change %d it is not the one that keys were read of", n.head.Seq)
 	}
 	changes := s.drop(n)
 	if n.broken != "" {
@@ -114,7 +126,7 @@ func (s *Store) drop(n *news) []accounts.Change {
 		s.log.Error().Str("why", n.broken).Int64("seq", n.head.Seq).
 			Msg("the store's log does not continue; dropping and loading everything")
 		s.reader.broken(n.broken)
-		s.keys.reset()
+		s.startOver(n.head)
 		return everything
 	}
 	named := make(map[string]int64)
@@ -123,7 +135,7 @@ func (s *Store) drop(n *news) []accounts.Change {
 		c, err := n.entries[i].change()
 		if err != nil { // it could name anything
 			s.log.Error().Err(err).Msg("dropping all keys from memory")
-			s.keys.reset()
+			s.startOver(n.head)
 			return everything
 		}
 		for _, subject := range c.Subjects {
@@ -131,7 +143,7 @@ func (s *Store) drop(n *news) []accounts.Change {
 		}
 		changes = append(changes, c)
 	}
-	s.keys.invalidate(named)
+	s.keys.invalidate(named, n.head, n.entries)
 	return changes
 }
 
@@ -146,7 +158,7 @@ type news struct {
 
 // readNews looks at what happened after from. moved says whether a head calls
 // for loading the configuration; a log that does not continue always does.
-func readNews(ctx context.Context, f *files, from Head, moved func(Head) bool) (*news, error) {
+func readNews(ctx context.Context, f *files, from Head, moved func(Head) bool, load func(context.Context, session, Head) (rules.Config, error)) (*news, error) {
 	ctx, cancel := context.WithTimeout(ctx, readWithin)
 	defer cancel()
 	tx, err := f.log.BeginTxx(ctx, nil)
@@ -162,7 +174,7 @@ func readNews(ctx context.Context, f *files, from Head, moved func(Head) bool) (
 	if n.broken == "" && !moved(n.head) {
 		return n, nil
 	}
-	c, err := readConfig(ctx, on, n.head.Revision)
+	c, err := load(ctx, on, n.head)
 	if err != nil {
 		n.failure = fmt.Errorf("loading configuration %d: %w", n.head.Revision, err)
 		return n, nil

@@ -25,8 +25,10 @@ const (
 
 // finding is what the database said of one hash.
 type finding struct {
-	who *accounts.Identity // nil: there is no such key
-	seq int64              // of the log, in the same moment
+	who     *accounts.Identity // nil: there is no such key
+	seq     int64              // of the log, in the same moment
+	mark    mark               // of that moment
+	shelved bool               // another node has read it, or this one, some time ago
 }
 
 // keyCache keeps in memory whose key a hash is.
@@ -37,13 +39,14 @@ type finding struct {
 // in with a later one.
 type keyCache struct {
 	read    func(context.Context, accounts.KeyHash) (finding, error)
+	shelf   *wares // nil: there is none
 	count   outcomes
 	shards  []shard
 	dropped dropped
 }
 
 // outcomes are counters, one for each way that asking the cache can end.
-type outcomes struct{ hit, miss, unknownHit, unknownMiss, unavailable func() }
+type outcomes struct{ hit, shelf, miss, unknownHit, unknownMiss, unavailable func() }
 
 // shard is one part of the cache. The lock is held for moments only.
 type shard struct {
@@ -55,9 +58,10 @@ type shard struct {
 
 // flight is a reading under way, and those who wait for it.
 type flight struct {
-	done chan struct{}
-	who  *accounts.Identity
-	err  error
+	done    chan struct{}
+	who     *accounts.Identity
+	shelved bool // who was on the shelf
+	err     error
 }
 
 func newCache(shards, known, unknown int, count outcomes, read func(context.Context, accounts.KeyHash) (finding, error)) *keyCache {
@@ -110,7 +114,7 @@ func (c *keyCache) wait(ctx context.Context, hash accounts.KeyHash, start func(f
 	}
 	select {
 	case <-f.done:
-		c.countFlight(f.err)
+		c.countFlight(f)
 		return f.who, f.err
 	case <-ctx.Done():
 		c.count.unavailable()
@@ -120,11 +124,13 @@ func (c *keyCache) wait(ctx context.Context, hash accounts.KeyHash, start func(f
 
 func unknownKey() error { return fmt.Errorf("key: %w", accounts.ErrNotFound) }
 
-func (c *keyCache) countFlight(err error) {
+func (c *keyCache) countFlight(f *flight) {
 	switch {
-	case err == nil:
+	case f.shelved:
+		c.count.shelf()
+	case f.err == nil:
 		c.count.miss()
-	case errors.Is(err, accounts.ErrNotFound):
+	case errors.Is(f.err, accounts.ErrNotFound):
 		c.count.unknownMiss()
 	default:
 		c.count.unavailable()
@@ -144,39 +150,60 @@ func (c *keyCache) join(hash *accounts.KeyHash) (f *flight, mine bool) {
 	return f, true
 }
 
-// fly reads until no invalidation has overtaken the reading. Whoever joined
-// meanwhile gets what was read last, so that none sees what an invalidation
-// before its asking has dropped.
+// fly looks on the shelf, then reads until no invalidation has overtaken the
+// reading. Whoever joined meanwhile gets what was read last, so that none sees
+// what an invalidation before its asking has dropped.
 func (c *keyCache) fly(ctx context.Context, f *flight, hash accounts.KeyHash) {
+	if c.shelf != nil && c.flyToShelf(ctx, f, &hash) {
+		return
+	}
 	for range lookTries {
-		era := c.dropped.now()
+		began := c.dropped.now()
 		found, err := c.read(ctx, hash)
 		if err != nil {
 			c.land(f, &hash, err)
 			return
 		}
-		if c.keep(f, &hash, found, era) {
+		if c.keep(f, &hash, found, began) {
+			if c.shelf != nil && found.who != nil {
+				c.shelf.putKey(hash, found)
+			}
 			return
 		}
 	}
 	c.land(f, &hash, fmt.Errorf("finding key: %w: it changed faster than it could be read", accounts.ErrUnavailable))
 }
 
+// flyToShelf takes what another node has read, where that is known to hold.
+func (c *keyCache) flyToShelf(ctx context.Context, f *flight, hash *accounts.KeyHash) bool {
+	began := c.dropped.now()
+	found, ok := c.shelf.takeKey(ctx, *hash)
+	if !ok {
+		return false
+	}
+	if !c.keep(f, hash, found, began) {
+		c.shelf.count.stale.Add(1)
+		return false
+	}
+	c.shelf.count.taken.Add(1)
+	return true
+}
+
 // keep puts a finding into the cache and ends the flight, unless an
 // invalidation has overtaken it. Looking and putting are one step for the
 // shard: an invalidation is noted first and then goes through the shards, so
 // it is either seen here or finds the entry there.
-func (c *keyCache) keep(f *flight, hash *accounts.KeyHash, found finding, era int64) bool {
+func (c *keyCache) keep(f *flight, hash *accounts.KeyHash, found finding, began beginning) bool {
 	s := c.shard(hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c.dropped.overtakes(found, era) {
+	if !c.dropped.admit(&found, began) {
 		return false
 	}
 	if found.who != nil {
 		s.unknown.drop(hash)
 		s.known.put(&slot{hash: *hash, who: found.who, subject: subjectOf(found.who), owner: ownerOf(found.who)})
-		f.who = found.who
+		f.who, f.shelved = found.who, found.shelved
 	} else {
 		s.unknown.put(&slot{hash: *hash})
 		f.err = unknownKey()
@@ -207,10 +234,10 @@ func ownerOf(who *accounts.Identity) string {
 }
 
 // invalidate drops what depends on subjects, which changed at the numbers
-// given. A key that changed may have a new secret, so hashes that were no key
-// are asked about again.
-func (c *keyCache) invalidate(subjects map[string]int64) {
-	matters, ofKeys := c.dropped.add(subjects)
+// given, in entries of the log that lead to h. A key that changed may have a new
+// secret, so hashes that were no key are asked about again.
+func (c *keyCache) invalidate(subjects map[string]int64, h Head, entries []entry) {
+	matters, ofKeys := c.dropped.add(subjects, h, entries)
 	if matters {
 		c.sweep(maps.Keys(subjects), ofKeys)
 	}
@@ -230,6 +257,16 @@ func (c *keyCache) drop(subjects []string) {
 		return
 	}
 	c.sweep(slices.Values(subjects), true)
+}
+
+// hint drops what a hint names, unless the log has named it already. ahead says
+// that it has not.
+func (c *keyCache) hint(h Hint) (ahead bool) {
+	ahead, fresh := c.dropped.hint(h)
+	if fresh {
+		c.drop(h.Subjects)
+	}
+	return ahead
 }
 
 // sweep takes out of every shard what depends on subjects, and, where keys are

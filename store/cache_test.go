@@ -73,7 +73,7 @@ func newWorld() *world {
 	w := &world{perKey: map[accounts.KeyHash]int{}}
 	w.fresh()
 	nothing := func() {}
-	w.cache = newCache(2, 2, 1, outcomes{nothing, nothing, nothing, nothing, nothing}, w.read)
+	w.cache = newCache(2, 2, 1, outcomes{nothing, nothing, nothing, nothing, nothing, nothing}, w.read)
 	w.cache.dropped.limit = 2 // forgets soon, so that forgetting is tried
 	return w
 }
@@ -296,7 +296,7 @@ func (w *world) hear() {
 	if len(w.log) == 0 {
 		return
 	}
-	w.cache.invalidate(w.log[0])
+	w.cache.invalidate(w.log[0], Head{}, nil)
 	for _, seq := range w.log[0] {
 		w.heard = seq
 	}
@@ -328,7 +328,7 @@ func TestAReadingFromBeforeAResetIsThrownAway(t *testing.T) {
 		first := w.waiting()[0]
 		w.look(first)
 		w.seq = 500 // the database that is gone was far ahead
-		w.cache.invalidate(map[string]int64{"key:1": 500})
+		w.cache.invalidate(map[string]int64{"key:1": 500}, Head{}, nil)
 		w.fresh()
 		w.cache.reset()
 		w.answer(first)
@@ -350,7 +350,7 @@ func TestAReadingFromBeforeAResetIsThrownAway(t *testing.T) {
 func TestADatabaseThatStaysBehindIsUnavailable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
-		w.cache.invalidate(map[string]int64{"key:1": 9}) // this node knows more than the database
+		w.cache.invalidate(map[string]int64{"key:1": 9}, Head{}, nil) // this node knows more than the database
 		a := w.ask(1)
 		for range lookTries {
 			synctest.Wait()
@@ -390,7 +390,7 @@ func TestWhoLeavesDoesNotTakeTheOthersAlong(t *testing.T) {
 func TestAFloodOfUnknownKeysPushesNoKnownOneOut(t *testing.T) {
 	nothing := func() {}
 	good := accounts.HashKey("good")
-	c := newCache(cacheShards, knownPerShard, unknownPerShard, outcomes{nothing, nothing, nothing, nothing, nothing},
+	c := newCache(cacheShards, knownPerShard, unknownPerShard, outcomes{nothing, nothing, nothing, nothing, nothing, nothing},
 		func(_ context.Context, hash accounts.KeyHash) (finding, error) {
 			if hash == good {
 				return finding{who: &accounts.Identity{KeyID: "good"}}, nil
@@ -494,7 +494,7 @@ func TestRing(t *testing.T) {
 
 func filled(keys int) *keyCache {
 	nothing := func() {}
-	c := newCache(cacheShards, knownPerShard, unknownPerShard, outcomes{nothing, nothing, nothing, nothing, nothing},
+	c := newCache(cacheShards, knownPerShard, unknownPerShard, outcomes{nothing, nothing, nothing, nothing, nothing, nothing},
 		func(context.Context, accounts.KeyHash) (finding, error) {
 			return finding{}, errors.New("not in memory")
 		})
@@ -524,7 +524,7 @@ func BenchmarkInvalidateInAFullCache(b *testing.B) {
 	seq := int64(0)
 	for b.Loop() {
 		seq++
-		c.invalidate(map[string]int64{"key:none": seq})
+		c.invalidate(map[string]int64{"key:none": seq}, Head{}, nil)
 	}
 }
 
@@ -535,7 +535,7 @@ func BenchmarkDisableInAFullCache(b *testing.B) {
 		b.StopTimer()
 		c := filled(60_000)
 		b.StartTimer()
-		c.invalidate(map[string]int64{"user:1": 1})
+		c.invalidate(map[string]int64{"user:1": 1}, Head{}, nil)
 	}
 }
 

@@ -35,6 +35,7 @@ func (s *Store) Change(ctx context.Context, m accounts.Meta, f func(*State) erro
 		return accounts.Change{}, err
 	}
 	s.ring()
+	s.announce(&done)
 	s.catchUp(ctx, &done)
 	return done, nil
 }
@@ -47,6 +48,7 @@ func (s *Store) catchUp(ctx context.Context, done *accounts.Change) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), changeWithin)
 	defer cancel()
 	if s.step(ctx) != nil {
+		s.keys.dropped.doubt()
 		s.keys.drop(done.Subjects)
 	}
 }

@@ -24,6 +24,12 @@
 //  7. OnChange's listeners are told of every change that this node has taken
 //     over, in the order of the log.
 //
+// Where there are other nodes, a Bus tells them of a change as soon as it is made,
+// and a Shelf keeps for all what one has read. Both are others' to lose or forge:
+// a message only drops things from memory and wakes Follow up, and what stands on
+// the shelf is taken only where it opens, was read at a moment of the log that
+// this node has read itself (chain), and is named by nothing since.
+//
 // Beside the log stands what is no change and is kept in no memory: sessions of
 // the admin API, and when keys were last used.
 //

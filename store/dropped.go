@@ -16,7 +16,13 @@ type dropped struct {
 	last  int64            // the latest invalidation of anything
 	keys  int64            // the latest invalidation of any key
 	era   int64            // a reading that began in an earlier one is not to be believed
+	chain chain            // for what others have read
+	looks int64            // at the log, that have begun
+	ended int64            // at the log, that have told something
 }
+
+// beginning is when a reading began.
+type beginning struct{ era, ended int64 }
 
 // clear begins a new era: the log is another one.
 func (d *dropped) clear() {
@@ -24,6 +30,38 @@ func (d *dropped) clear() {
 	defer d.mu.Unlock()
 	d.at, d.floor, d.last, d.keys = make(map[string]int64), 0, 0, 0
 	d.era++
+	d.chain.forget()
+}
+
+// trust begins at a head, after clear.
+func (d *dropped) trust(h Head) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.chain.trust(h)
+	d.ended++
+}
+
+// hint notes a hint. ahead says whether its change has yet to be read in the log,
+// fresh whether it told anything new.
+func (d *dropped) hint(h Hint) (ahead, fresh bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.chain.hint(h)
+}
+
+// doubt believes nothing of what others have read until the log can be read: what
+// has changed is known, and where the log stands now is not.
+func (d *dropped) doubt() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.chain.doubt = true
+}
+
+// stands is where this node stands in which log.
+func (d *dropped) stands() (lineage string, seq int64) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.chain.lineage, d.chain.reached()
 }
 
 // renew begins a new era of the same log.
@@ -33,18 +71,44 @@ func (d *dropped) renew() {
 	d.era++
 }
 
-// now is the era in which a reading begins.
-func (d *dropped) now() int64 {
+// now is when a reading begins.
+func (d *dropped) now() beginning {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	return d.era
+	return beginning{d.era, d.ended}
 }
 
-// add notes invalidations, and says whether any was of what an identity depends
-// on, and whether any of a key.
-func (d *dropped) add(subjects map[string]int64) (matters, ofKeys bool) {
+// look begins a look at the log, and gives its number.
+func (d *dropped) look() int64 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.looks++
+	return d.looks
+}
+
+// contradicted says whether something that was read from the database is not of
+// the log that a look has found.
+func (d *dropped) contradicted(h Head, entries []entry, look int64) bool {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.chain.contradicts(h, entries, look)
+}
+
+// admit notes a finding that goes into memory, unless it is overtaken.
+func (d *dropped) admit(f *finding, began beginning) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return !d.overtakes(f, began) && d.chain.saw(f, d.looks)
+}
+
+// add notes invalidations, which entries of the log that lead to h have named,
+// and says whether any was of what an identity depends on, and whether any of a
+// key.
+func (d *dropped) add(subjects map[string]int64, h Head, entries []entry) (matters, ofKeys bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.chain.extend(h, entries)
+	d.ended++
 	for subject, seq := range subjects {
 		if !identifies(subject) {
 			continue
@@ -64,14 +128,15 @@ func (d *dropped) add(subjects map[string]int64) (matters, ofKeys bool) {
 	return matters, ofKeys
 }
 
-// overtakes says whether a finding, read in an era, is older than an
-// invalidation of what it depends on. That there is no such key depends on
-// every key: any that changed may have it now.
-func (d *dropped) overtakes(f finding, era int64) bool {
-	d.mu.RLock()
-	defer d.mu.RUnlock()
+// overtakes says whether a finding is older than an invalidation of what it
+// depends on. That there is no such key depends on every key: any that changed may
+// have it now. What is ahead of the log that was read meanwhile is read again: it
+// may be of changes that the database has lost since.
+func (d *dropped) overtakes(f *finding, began beginning) bool {
 	switch {
-	case era != d.era || f.seq < d.floor:
+	case began.era != d.era || f.seq < d.floor || f.shelved && !d.chain.vouches(f):
+		return true
+	case began.ended != d.ended && f.seq > d.chain.reached():
 		return true
 	case f.who == nil:
 		return f.seq < d.keys

@@ -59,6 +59,7 @@ func (s *Store) lookUp(ctx context.Context, hash accounts.KeyHash) (finding, err
 // key and its owner, in the same moment.
 type identityRow struct {
 	Seq             int64          `db:"seq"`
+	Hash            []byte         `db:"hash"`
 	ID              sql.NullString `db:"id"`
 	Name            sql.NullString `db:"name"`
 	Tags            sql.NullString `db:"tags"`
@@ -76,7 +77,7 @@ type identityRow struct {
 }
 
 // identifyText finds everything by primary keys, but for head, which has one row.
-const identifyText = `SELECT h.seq, k.id, k.name, k.tags, k.models, k.limits, k.disabled, k.expires_at, k.revoked_at,
+const identifyText = `SELECT h.seq, h.hash, k.id, k.name, k.tags, k.models, k.limits, k.disabled, k.expires_at, k.revoked_at,
 		k.keep_streams, s.expires_at AS secret_expires_at,
 		u.id AS user_id, u.name AS user_name, u.tags AS user_tags, u.disabled AS user_disabled
 	FROM head h LEFT JOIN key_secrets s ON s.hash = ? LEFT JOIN keys k ON k.id = s.key_id LEFT JOIN users u ON u.id = k.user_id`
@@ -93,7 +94,7 @@ func readIdentity(ctx context.Context, on session, hash accounts.KeyHash) (findi
 	if err != nil {
 		return finding{}, unavailable(err)
 	}
-	return finding{seq: r.Seq, who: who}, nil
+	return finding{seq: r.Seq, mark: markOf(r.Hash), who: who}, nil
 }
 
 func (r *identityRow) identity() (*accounts.Identity, error) {

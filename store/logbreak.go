@@ -59,7 +59,18 @@ func clipped(text string) string {
 	return strings.ToValidUTF8(text, "…") // the cut may have gone through a character
 }
 
+// unheard is the problem of a node whose bus is away.
+const unheard = "bus unreachable: changes reach this node at its next look at the store"
+
 // Problem says why this node is degraded: a configuration that it could not take
-// over, a store that it cannot read, or for a day a log that did not continue.
-// Empty where it is not.
-func (s *Store) Problem() string { return s.reader.problem() }
+// over, a store that it cannot read, for a day a log that did not continue, or a
+// bus that it does not hear. Empty where it is not.
+func (s *Store) Problem() string {
+	if problem := s.reader.problem(); problem != "" {
+		return problem
+	}
+	if connected, configured := s.BusConnected(); configured && !connected {
+		return unheard
+	}
+	return ""
+}

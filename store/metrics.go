@@ -6,6 +6,7 @@ import "github.com/prometheus/client_golang/prometheus"
 type metrics struct {
 	gauges []prometheus.Collector
 	cache  *prometheus.CounterVec
+	others *othersMetrics
 }
 
 func newMetrics(s *Store) *metrics {
@@ -13,6 +14,7 @@ func newMetrics(s *Store) *metrics {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
 	}
 	return &metrics{
+		others: newOthersMetrics(&s.others),
 		gauges: []prometheus.Collector{
 			gauge("llmgw_config_revision", "Revision of the configuration in force on this node.",
 				func() float64 { _, revision := s.Applied(); return float64(revision) }),
@@ -40,7 +42,7 @@ func newMetrics(s *Store) *metrics {
 		},
 		cache: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "llmgw_key_cache_total",
-			Help: "Questions whose key a caller has, by how they were answered: hit and unknown_hit from memory, miss and unknown_miss from the store, unavailable not at all.",
+			Help: "Questions whose key a caller has, by how they were answered: hit and unknown_hit from memory, shelf from what another node has read, miss and unknown_miss from the store, unavailable not at all.",
 		}, []string{"outcome"}),
 	}
 }
@@ -49,7 +51,7 @@ func newMetrics(s *Store) *metrics {
 func (m *metrics) outcomes() outcomes {
 	counter := func(outcome string) func() { return m.cache.WithLabelValues(outcome).Inc }
 	return outcomes{
-		hit: counter("hit"), miss: counter("miss"),
+		hit: counter("hit"), shelf: counter("shelf"), miss: counter("miss"),
 		unknownHit: counter("unknown_hit"), unknownMiss: counter("unknown_miss"),
 		unavailable: counter("unavailable"),
 	}
@@ -61,6 +63,7 @@ func (s *Store) Collector() prometheus.Collector { return s.metrics }
 // Describe is prometheus.Collector's.
 func (m *metrics) Describe(out chan<- *prometheus.Desc) {
 	m.cache.Describe(out)
+	m.others.Describe(out)
 	for _, g := range m.gauges {
 		g.Describe(out)
 	}
@@ -69,6 +72,7 @@ func (m *metrics) Describe(out chan<- *prometheus.Desc) {
 // Collect is prometheus.Collector's.
 func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	m.cache.Collect(out)
+	m.others.Collect(out)
 	for _, g := range m.gauges {
 		g.Collect(out)
 	}

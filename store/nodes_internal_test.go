@@ -31,19 +31,6 @@ func execute(t *testing.T, s *Store, text string, args ...any) {
 	}
 }
 
-func until(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	for !holds() {
-		select {
-		case <-ctx.Done():
-			t.Fatalf("waited for: %s", what)
-		case <-time.After(time.Millisecond):
-		}
-	}
-}
-
 func TestAToolMayOpenAStoreWithoutBeingANode(t *testing.T) {
 	tool := openHere(t)
 	a := nodeHere(t, tool, Membership{Name: "a1"})

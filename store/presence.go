@@ -46,21 +46,21 @@ type presence struct {
 	told    string  // the failure that was logged last
 
 	mu     sync.Mutex
-	seen   map[string]sighting // by node
-	looked instant             // when that was
+	seen   map[string]pulse // by node
+	looked instant          // when that was
 }
 
-// sighting is when a beat was first seen.
-type sighting struct {
+// pulse is when a beat was first seen.
+type pulse struct {
 	beat int64
 	at   instant
 }
 
-// join makes this a node. It comes before anything is loaded: who changes
+// enroll makes this a node. It comes before anything is loaded: who changes
 // something and then reads which nodes there are finds this one, or this one
 // loads what was changed. Where the row cannot be written the node serves all
 // the same, and Follow tries again.
-func (s *Store) join(ctx context.Context) {
+func (s *Store) enroll(ctx context.Context) {
 	p := &s.presence
 	p.wake = make(chan struct{}, 1)
 	if s.options.Node.Name == "" {
@@ -188,7 +188,7 @@ func (s *Store) nodeRow() nodeRow {
 	return nodeRow{
 		ID: s.presence.id, Name: o.Node.Name, Version: o.Version, Language: rules.Language, Bus: bus,
 		Lineage: at.Lineage, Applied: at.Seq, Hash: at.Hash, Revision: at.Revision, MaxStaleness: o.Node.MaxStaleness.Milliseconds(),
-		Problem: s.reader.problem(), StartedAt: moment(s.presence.started), SeenAt: moment(time.Now()),
+		Problem: s.Problem(), StartedAt: moment(s.presence.started), SeenAt: moment(time.Now()),
 	}
 }
 
@@ -201,11 +201,11 @@ func (p *presence) observe(rows []nodeRow, at instant) {
 	defer p.mu.Unlock()
 	away := at.since(p.looked) > accounts.SilentAfter
 	p.looked = at
-	seen := make(map[string]sighting, len(rows))
+	seen := make(map[string]pulse, len(rows))
 	for i := range rows {
 		before, known := p.seen[rows[i].ID]
 		if !known || away || before.beat != rows[i].Beat {
-			before = sighting{beat: rows[i].Beat, at: at}
+			before = pulse{beat: rows[i].Beat, at: at}
 		}
 		seen[rows[i].ID] = before
 	}

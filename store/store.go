@@ -29,6 +29,9 @@ type Options struct {
 	// Node makes this a node, which others see: the store of a gateway. A tool
 	// that opens a store for a moment leaves it out.
 	Node Membership
+
+	Bus   Bus   // tells other nodes of changes at once, and this one of theirs; nil: there is none
+	Shelf Shelf // keeps for all nodes what one has read; nil: there is none
 }
 
 // defaultPoll is the PollEvery of Options that say none.
@@ -63,6 +66,8 @@ type Store struct {
 	looks    chan struct{} // held by each reading of a key
 	metrics  *metrics
 	bell     chan struct{} // one place: a ring that nobody heard yet is enough
+
+	others
 
 	// commit ends a change's transaction; a test puts a failing one here.
 	commit func(committer) error
@@ -114,7 +119,10 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s.files.Store(opened)
 	s.metrics = newMetrics(s)
 	s.keys = newCache(cacheShards, knownPerShard, unknownPerShard, s.metrics.outcomes(), s.lookUp)
-	s.join(ctx)
+	if err := s.join(ctx, at); err != nil {
+		return nil, errors.Join(fmt.Errorf("opening store %s: %w", o.Path, err), s.Close())
+	}
+	s.enroll(ctx)
 	return s, nil
 }
 

@@ -280,7 +280,7 @@ type Status struct {
 	Upstreams  []UpstreamStatus `json:"upstreams"`
 	Keys       int              `json:"keys"`
 	Store      StoreStatus      `json:"store"`
-	Bus        string           `json:"bus"` // "in-process"
+	Bus        string           `json:"bus"` // "in-process", or how Redis is and where
 	ConfigAgeS float64          `json:"config_age_seconds"`
 	NotReady   string           `json:"not_ready,omitempty"` // why it takes no requests
 	Problem    string           `json:"problem,omitempty"`   // why it is degraded

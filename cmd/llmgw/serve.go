@@ -23,6 +23,7 @@ import (
 	"github.com/llmgw/llmgw/proxy"
 	"github.com/llmgw/llmgw/rules"
 	"github.com/llmgw/llmgw/store"
+	"github.com/llmgw/llmgw/store/redis"
 )
 
 func newServe(a *app) *cobra.Command {
@@ -52,6 +53,8 @@ type node struct {
 	keys     *accounts.Keyring // secret, and the one that it is exchanged for
 	rotation rotation
 	log      zerolog.Logger
+	bus      *redis.Client // nil: alone
+	busAt    string        // where it is, without who asks
 	store    *store.Store
 	vault    accounts.Vault
 	local    map[string]string // see proxy.Options.Local
@@ -90,7 +93,7 @@ func (a *app) serve(ctx context.Context) (err error) {
 
 	// The proxy listener is last: once it accepts, everything else answers.
 	for _, step := range []func(context.Context) error{
-		n.readCertificate, n.checkAdmin, n.openLog, n.openTracing, n.openBodyLog, n.openData, n.openSecretKey, n.openKeyring, n.openStore, n.resumeRotation, n.firstConfig,
+		n.readCertificate, n.checkAdmin, n.openLog, n.openBus, n.openTracing, n.openBodyLog, n.openData, n.openSecretKey, n.openKeyring, n.openStore, n.resumeRotation, n.firstConfig,
 		n.startMock, n.openProxy,
 		n.startSocket, n.startAdmin, n.startMetrics, n.startTail, n.startProxy, n.announce,
 	} {
@@ -183,7 +186,7 @@ func (n *node) openLog(context.Context) error {
 }
 
 func (n *node) openStore(ctx context.Context) error {
-	opened, err := store.Open(ctx, store.Options{Path: n.storePath(), Secret: n.keys, Log: n.log, Version: version, Node: n.membership()})
+	opened, err := store.Open(ctx, n.withBus(store.Options{Path: n.storePath(), Secret: n.keys, Log: n.log, Version: version, Node: n.membership()}))
 	if err != nil {
 		return n.explainStore(err)
 	}

@@ -18,7 +18,7 @@ const nodeFileName = "node"
 
 // membership is what this gateway tells others of itself.
 func (n *node) membership() store.Membership {
-	m := store.Membership{Name: nodeName(), MaxStaleness: n.settings.duration("max-staleness"), Bus: n.bus}
+	m := store.Membership{Name: nodeName(), MaxStaleness: n.settings.duration("max-staleness"), Bus: n.hears}
 	text, err := os.ReadFile(filepath.Join(n.data, nodeFileName))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		n.log.Warn().Err(err).Msg("cannot read which node ran here before; others miss it for a while if it was killed")
@@ -35,5 +35,14 @@ func (n *node) rememberNode() {
 	}
 }
 
-// bus is how this node hears of changes.
-func (n *node) bus() string { return "in-process" }
+// hears is how this gateway hears of changes, as others see it. The first row is
+// written while the store is being opened.
+func (n *node) hears() string {
+	switch {
+	case n.bus == nil:
+		return "in-process"
+	case n.store == nil:
+		return "redis " + n.busAt
+	}
+	return n.busStatus()
+}

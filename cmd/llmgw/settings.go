@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/viper"
 
 	"github.com/llmgw/llmgw/admin/api"
+	"github.com/llmgw/llmgw/store/redis"
 )
 
 // setting is one thing that can be set by a flag, by the environment and in
@@ -51,6 +52,9 @@ func settingsTable() []setting {
 		{name: "admin-insecure-http", def: "false", check: toggle, scope: serveSetting, usage: "serve the admin API without TLS on an address that is not of this machine only, behind a proxy that ends TLS"},
 		{name: "data", def: defaultData(), value: "DIR", scope: anyCommand | inFile | inEnv, usage: "directory of the store, the secret key and the admin socket"},
 		{name: "store", def: "", value: "URL", check: storeURL, scope: serveSetting, usage: "where the truth is kept: sqlite://PATH (default: llmgw.db in the data directory)"},
+		{name: "bus", def: busInMemory, value: "memory|URL", check: busURL, scope: serveSetting, usage: "how nodes tell each other of changes and share what they have read: memory (this node is alone), or " + redis.Forms},
+		{name: "bus-password", def: "", scope: inEnv, secret: true},
+		{name: "bus-password-file", def: "", scope: inEnv | inFile},
 		{name: "secret-key", def: "", scope: inEnv, secret: true},
 		{name: "secret-key-file", def: "", scope: inEnv | inFile},
 		{name: "tls-cert", def: "", value: "FILE", scope: serveSetting, usage: "certificate chain for the proxy, and for an admin API that is not on a loopback address (PEM)"},
