@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/llmgw/llmgw/accounts"
@@ -18,6 +19,7 @@ func (s *Store) Follow(ctx context.Context) error {
 		return fmt.Errorf("following: %w", errClosed())
 	}
 	defer s.live.Done()
+	defer s.listen(ctx)()
 	poll := time.NewTicker(s.options.PollEvery)
 	defer poll.Stop()
 	for {
@@ -33,6 +35,17 @@ func (s *Store) Follow(ctx context.Context) error {
 		_ = s.Advance(within) // logged and counted there; the next poll tries again
 		cancel()
 	}
+}
+
+// listen hears what other nodes ring, until the function that it gives is called.
+func (s *Store) listen(ctx context.Context) (stop func()) {
+	if s.far == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var listening sync.WaitGroup
+	listening.Go(func() { s.far.listen(ctx, s.hear) })
+	return func() { cancel(); listening.Wait() }
 }
 
 // ring wakes Follow.
@@ -143,10 +156,10 @@ type news struct {
 
 // readNews looks at what happened after from. moved says whether a head calls
 // for loading the configuration; a log that does not continue always does.
-func readNews(ctx context.Context, f *files, from Head, moved func(Head) bool) (*news, error) {
+func readNews(ctx context.Context, p *pools, from Head, moved func(Head) bool) (*news, error) {
 	ctx, cancel := context.WithTimeout(ctx, readWithin)
 	defer cancel()
-	tx, err := f.log.BeginTxx(ctx, nil)
+	tx, err := p.log.BeginTxx(ctx, ofOneMoment())
 	if err != nil {
 		return nil, fmt.Errorf("reading log: %w", unavailable(err))
 	}
