@@ -47,11 +47,14 @@ func plan(fences []fence) house {
 			"admin/api":  {may: []string{"accounts"}},
 			"proxy":      {may: []string{"accounts", "rules"}},
 			"proxy/mock": {}, // a provider, and so a stranger to the gateway
-			"store":      {may: []string{"accounts", "rules", "migrations"}},
+			"store":      {may: []string{"accounts", "rules", "migrations", "store/storetest/servers", "store/storetest/faults"}},
 			"admin":      {may: []string{"accounts", "rules", "admin/api"}},
 			"tui":        {may: []string{"admin/api"}},
 			"cmd/llmgw":  {all: true},
-			"bench":      {}, // measures binaries from outside
+			"bench":      {may: []string{"store/storetest/servers"}}, // measures binaries from outside
+
+			"store/storetest/servers": {}, // somebody else's programs, for tests and bench
+			"store/storetest/faults":  {}, // what happens on the way to them
 		},
 		folders: []string{"cmd", "deploy", "docs", "testdata", "tools"},
 		banned:  []string{"internal", "pkg", "util", "utils", "helper", "helpers", "common", "shared", "misc", "base", "info", "data", "types", "models", "config", "metrics", "manager"},
@@ -99,6 +102,9 @@ func TestWallsAreNoticedWhenTheyFall(t *testing.T) {
 		"a console knows the wire types only":         {"tui/load.go", imports(module + "/admin"), "tui imports admin"},
 		"wire types know no rules":                    {"admin/api/types.go", imports(module + "/rules"), "admin/api imports rules"},
 		"the mock knows nothing of the gateway":       {"proxy/mock/mock.go", imports(module + "/proxy"), "proxy/mock imports proxy"},
+		"bench may start servers":                     {"bench/a.go", imports(module + "/store/storetest/servers"), ""},
+		"bench does not look into the store":          {"bench/a.go", imports(module + "/store"), "bench imports store"},
+		"throw-away servers know no store":            {"store/storetest/servers/a.go", imports(module + "/store"), "store/storetest/servers imports store"},
 		"the proxy does not know the mock":            {"proxy/attempt.go", imports(module + "/proxy/mock"), "proxy imports proxy/mock"},
 		"nobody imports a command":                    {"admin/a.go", imports(module + "/cmd/llmgw"), "admin imports cmd/llmgw"},
 		"nobody imports what is in no room":           {"admin/a.go", imports(module + "/docs"), "admin imports docs"},
