@@ -114,5 +114,8 @@ func (s *Store) Kind() string {
 	return "sqlite"
 }
 
-// Place says where the store is: a path, or host and database.
+// Place says where a store is: a path, or host and database.
+func (o *Options) Place() string { return engineOf(o).String() }
+
+// Place is that of its Options.
 func (s *Store) Place() string { return s.engine.String() }

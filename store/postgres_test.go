@@ -10,6 +10,7 @@ import (
 	"github.com/llmgw/llmgw/accounts"
 	"github.com/llmgw/llmgw/store"
 	"github.com/llmgw/llmgw/store/storetest"
+	"github.com/llmgw/llmgw/store/storetest/servers"
 )
 
 func TestContractOnPostgres(t *testing.T) {
@@ -28,7 +29,7 @@ func newDatabase(t testing.TB) string {
 		if err != nil {
 			return err
 		}
-		_, err = store.Migrate(ctx, store.Options{Postgres: p, Log: zerolog.Nop()})
+		_, err = store.Migrate(ctx, &store.Options{Postgres: p, Log: zerolog.Nop()})
 		return err
 	})
 }

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"sync/atomic"
-
-	"github.com/jmoiron/sqlx"
 )
 
 // oldestPostgres is the oldest server that is known to do; server_version_num.
@@ -55,10 +53,13 @@ func (e *postgres) open(ctx context.Context) (opened *pools, err error) {
 	return p, p.prepare(ctx, e.options)
 }
 
+// migratingConnections is one that holds the lock, and one that migrates.
+const migratingConnections = 2
+
 // migrate has a pool of its own: bringing tables up to date may take longer than
 // anything else may.
 func (e *postgres) migrate(ctx context.Context, doubt *atomic.Int64) (err error) {
-	db := openPostgres(e.at, asMigrator(), 2, doubt) // one of them holds the lock
+	db := openPostgres(e.at, asMigrator(), migratingConnections, doubt)
 	defer func() { err = errors.Join(err, db.Close()) }()
 	return inPostgres().migrate(ctx, db, e.options)
 }
@@ -89,72 +90,13 @@ func checkServer(ctx context.Context, s session) error {
 // explain says what failed without a word that a person would have to look up,
 // and marks as unavailable what may be tried again.
 func (e *postgres) explain(err error) error {
+	if err == nil {
+		return nil
+	}
 	if reason := unreachable(err); reason != "" {
 		return &UnreachableError{Server: e.at.Server(), Reason: reason, Cause: err}
 	}
 	return err
-}
-
-// SchemaState says how far a store's tables are.
-type SchemaState struct {
-	Has   int64 // the schema that the store has; 0: none
-	Knows int64 // the newest that this program has
-}
-
-// Schema says how far the tables of the store at o are, and changes nothing. The
-// secret key is not asked for.
-func Schema(ctx context.Context, o Options) (SchemaState, error) {
-	return onSchema(ctx, &o, func(ctx context.Context, d dialect, db *sqlx.DB) error { return nil })
-}
-
-// Migrate brings the tables of the store at o up to date, and says how far they
-// were before. The secret key is not asked for.
-//
-// Errors: *NewerSchemaError; accounts.ErrUnavailable.
-func Migrate(ctx context.Context, o Options) (SchemaState, error) {
-	return onSchema(ctx, &o, func(ctx context.Context, d dialect, db *sqlx.DB) error { return d.migrate(ctx, db, &o) })
-}
-
-func onSchema(ctx context.Context, o *Options, then func(context.Context, dialect, *sqlx.DB) error) (SchemaState, error) {
-	ctx, cancel := context.WithTimeout(ctx, openWithin)
-	defer cancel()
-	e := engineOf(o)
-	state, err := func() (state SchemaState, err error) {
-		d, db, err := openSchema(ctx, o)
-		if err != nil {
-			return state, err
-		}
-		defer func() { err = errors.Join(err, db.Close()) }()
-		if state.Has, err = d.schema(ctx, session{on: db}); err != nil {
-			return state, err
-		}
-		if state.Knows, err = newestSchema(); err != nil {
-			return state, err
-		}
-		if state.Has > state.Knows {
-			return state, &NewerSchemaError{Has: state.Has, Knows: state.Knows, By: o.Version}
-		}
-		return state, then(ctx, d, db)
-	}()
-	if server, ok := e.(*postgres); ok && err != nil {
-		err = server.explain(err)
-	}
-	if err != nil {
-		return state, fmt.Errorf("looking at the tables of store %s: %w", e, err)
-	}
-	return state, nil
-}
-
-func openSchema(ctx context.Context, o *Options) (dialect, *sqlx.DB, error) {
-	if o.Postgres == nil {
-		db, err := openWriter(o.Path)
-		return inSQLite(), db, err
-	}
-	db := openPostgres(o.Postgres, asMigrator(), 2, &atomic.Int64{})
-	if err := checkServer(ctx, session{on: db}); err != nil {
-		return dialect{}, nil, errors.Join(err, db.Close())
-	}
-	return inPostgres(), db, nil
 }
 
 // oneSentence is a text of a library as it may stand within a sentence.

@@ -97,6 +97,9 @@ func masked(t setting, value string) string {
 	if t.secret {
 		return "***"
 	}
+	if isPostgres(value) {
+		return maskedPostgres(value)
+	}
 	u, err := url.Parse(value)
 	if err != nil || u.User == nil {
 		return value

@@ -183,7 +183,11 @@ func (n *node) openLog(context.Context) error {
 }
 
 func (n *node) openStore(ctx context.Context) error {
-	opened, err := store.Open(ctx, store.Options{Path: n.storePath(), Secret: n.keys, Log: n.log, Version: version})
+	o, err := n.storeOptions(n.keys)
+	if err != nil {
+		return err
+	}
+	opened, err := store.Open(ctx, o)
 	if err != nil {
 		return n.explainStore(err)
 	}

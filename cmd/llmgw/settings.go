@@ -50,7 +50,11 @@ func settingsTable() []setting {
 		{name: "admin-auth", def: "required", value: "required|disabled", check: oneOf("required", "disabled"), scope: serveSetting, usage: "whether the admin API wants a login; disabled lets everybody change everything"},
 		{name: "admin-insecure-http", def: "false", check: toggle, scope: serveSetting, usage: "serve the admin API without TLS on an address that is not of this machine only, behind a proxy that ends TLS"},
 		{name: "data", def: defaultData(), value: "DIR", scope: anyCommand | inFile | inEnv, usage: "directory of the store, the secret key and the admin socket"},
-		{name: "store", def: "", value: "URL", check: storeURL, scope: serveSetting, usage: "where the truth is kept: sqlite://PATH (default: llmgw.db in the data directory)"},
+		{name: "store", def: "", value: "URL", check: storeURL, scope: serveSetting, usage: "where the truth is kept: sqlite://PATH (default: llmgw.db in the data directory), or postgres://USER@HOST:PORT/DATABASE"},
+		{name: "store-password", def: "", scope: inEnv, secret: true},
+		{name: "store-password-file", def: "", scope: inEnv | inFile},
+		{name: "store-connections", def: "8", value: "N", check: connections, scope: serveSetting, usage: "connections that read from PostgreSQL at most; three more write, follow the log and listen"},
+		{name: "migrate", def: "true", check: toggle, scope: serveSetting, usage: "bring the store's tables up to date at the start; with =false see: llmgw migrate"},
 		{name: "secret-key", def: "", scope: inEnv, secret: true},
 		{name: "secret-key-file", def: "", scope: inEnv | inFile},
 		{name: "tls-cert", def: "", value: "FILE", scope: serveSetting, usage: "certificate chain for the proxy, and for an admin API that is not on a loopback address (PEM)"},
@@ -91,7 +95,7 @@ func addFlags(flags *pflag.FlagSet, c scope) {
 			continue
 		}
 		if s.value == "" {
-			flags.BoolP(s.name, s.short, false, s.usage)
+			flags.BoolP(s.name, s.short, s.def == "true", s.usage)
 			continue
 		}
 		def := s.def
@@ -99,6 +103,15 @@ func addFlags(flags *pflag.FlagSet, c scope) {
 			def = shortPath(def)
 		}
 		flags.StringP(s.name, s.short, def, fmt.Sprintf("%s (`%s`)", s.usage, s.value))
+	}
+}
+
+// addNamed gives a flag set one setting.
+func addNamed(flags *pflag.FlagSet, name string) {
+	for _, s := range settingsTable() {
+		if s.name == name {
+			flags.StringP(s.name, s.short, s.def, fmt.Sprintf("%s (`%s`)", s.usage, s.value))
+		}
 	}
 }
 
