@@ -77,7 +77,7 @@ func maskedPostgres(text string) string {
 	query := u.Query()
 	if query.Has("password") {
 		query.Set("password", "***")
-		u.RawQuery = query.Encode()
+		u.RawQuery = strings.ReplaceAll(query.Encode(), url.QueryEscape("***"), "***")
 	}
 	if _, said := u.User.Password(); !said {
 		return u.String()
@@ -144,6 +144,9 @@ func (s *settings) storeSource() string {
 
 // needsSecretKey refuses to make a key where other gateways need the same.
 func (n *node) needsSecretKey() error {
+	if _, err := n.settings.postgres(); err != nil {
+		return err
+	}
 	if !n.settings.onPostgres() || n.givenKey() != "" {
 		return nil
 	}
