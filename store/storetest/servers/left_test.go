@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net"
 	"os"
@@ -27,15 +28,15 @@ func startAndWait() int {
 		}
 	}
 	if err != nil {
-		os.Stdout.WriteString(err.Error() + "\n")
+		fmt.Println(err)
 		return 1
 	}
 	r, err := servers.StartRedis(context.Background(), servers.RedisOptions{})
 	if err != nil {
-		os.Stdout.WriteString(err.Error() + "\n")
+		fmt.Println(err)
 		return 1
 	}
-	os.Stdout.WriteString(p.Address() + " " + r.Address() + " " + p.Dir() + " " + r.Dir() + "\n")
+	fmt.Println(p.Address(), r.Address(), p.Dir(), r.Dir())
 	_, _ = os.Stdin.Read(make([]byte, 1)) // until the test ends, at the latest
 	return 0
 }

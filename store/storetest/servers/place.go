@@ -105,7 +105,7 @@ func openToOthers(dir string) bool {
 
 // freePort is a port of 127.0.0.1 that nobody listened at a moment ago.
 func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // listening at a loopback address waits for nobody
+	l, err := net.Listen("tcp", "127.0.0.1:0") // listening at a loopback address waits for nobody
 	if err != nil {
 		return 0, fmt.Errorf("looking for a free port: %w", err)
 	}

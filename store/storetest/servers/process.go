@@ -82,7 +82,9 @@ func (p *process) stop(wish signal) error {
 	if p.pid == 0 {
 		return nil
 	}
-	p.each(goOn)
+	if err := p.each(goOn); err != nil { // it may be frozen
+		return fmt.Errorf("stopping %s: %w", p.name, err)
+	}
 	send(p.pid, wish)
 	if p.gone(stopBound) {
 		return p.keep.watch(0)

@@ -32,7 +32,7 @@ func launch(at place, path string, args []string) (pid int, err error) {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
-	cmd := exec.Command(path, args...) //nolint:noctx // it ends with Stop, Kill or its keeper, not with whoever asked for it
+	cmd := exec.Command(path, args...) // it ends with Stop, Kill or its keeper, not with whoever asked for it
 	cmd.Dir, cmd.Stdout, cmd.Stderr = at.dir, log, log
 	lower(cmd, at)
 	if err := cmd.Start(); err != nil {
@@ -93,7 +93,7 @@ func hire(at place, end signal) (*keeper, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting a keeper: %w", err)
 	}
-	cmd := exec.Command("/bin/sh", "-c", keeping, "llmgw-keeper", at.dir, fmt.Sprint(int(end))) //nolint:noctx // it is there to outlive us
+	cmd := exec.Command("/bin/sh", "-c", keeping, "llmgw-keeper", at.dir, fmt.Sprint(int(end))) // it is there to outlive us
 	cmd.Stdin, cmd.Dir = listen, "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	err = cmd.Start()

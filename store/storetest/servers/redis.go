@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/url"
 	"os"
@@ -98,6 +99,12 @@ func (r *Redis) socket() string { return filepath.Join(r.at.dir, "redis.sock") }
 
 // Start starts the server again under the same address, after Stop or Kill.
 func (r *Redis) Start(ctx context.Context) error {
+	if err := r.stopped(); err != nil {
+		return fmt.Errorf("starting Redis: %w", err)
+	}
+	if err := os.Remove(r.socket()); err != nil && !errors.Is(err, fs.ErrNotExist) { // what Kill leaves
+		return fmt.Errorf("starting Redis: %w", err)
+	}
 	return r.start(ctx, r.ready, r.path, filepath.Join(r.at.dir, "redis.conf"))
 }
 

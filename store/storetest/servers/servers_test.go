@@ -284,7 +284,7 @@ func TestSettingsReachTheServer(t *testing.T) {
 func TestAServerThatDoesNotStartSaysWhyAndLeavesNothing(t *testing.T) {
 	roof, err := os.MkdirTemp("", "roof") // t.TempDir's paths are too long for sockets
 	must(t, err)
-	defer os.RemoveAll(roof)
+	defer func() { must(t, os.RemoveAll(roof)) }()
 	must(t, os.Chmod(roof, 0o755))
 	t.Setenv("TMPDIR", roof)
 	p, err := servers.StartPostgres(t.Context(), servers.PostgresOptions{Settings: []string{"shared_buffers = many"}})
