@@ -180,10 +180,14 @@ func (c *boundConn) IsValid() bool {
 	return !c.wire.broken.Load() && c.postgresDriverConn.IsValid()
 }
 
-// Close says goodbye, and does not wait for it to be heard.
+// Close says goodbye, and does not wait for it to be heard. That a line is dead is
+// a reason to close it, and no failure of closing.
 func (c *boundConn) Close() error {
 	c.wire.until(time.Now().Add(endWithin))
-	return c.postgresDriverConn.Close()
+	if err := c.postgresDriverConn.Close(); !c.wire.broken.Load() {
+		return err
+	}
+	return nil
 }
 
 // boundTx keeps the end of a transaction to its deadline.
