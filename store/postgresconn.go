@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"sync/atomic"
@@ -72,7 +73,11 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	made.Dialer(dialer)
 	doubt := c.doubt.Load()
 	conn, err := made.Connect(context.WithoutCancel(ctx))
-	if err != nil {
+	switch {
+	case err == nil:
+	case isStandby(err):
+		return nil, fmt.Errorf("%s: %w", standby, err)
+	default:
 		return nil, err
 	}
 	wire := dialer.wire
