@@ -157,7 +157,7 @@ type news struct {
 // readNews looks at what happened after from. moved says whether a head calls
 // for loading the configuration; a log that does not continue always does.
 func readNews(ctx context.Context, p *pools, from Head, moved func(Head) bool) (*news, error) {
-	if head, err := glance(ctx, p); err != nil || head.same(from) && !moved(head) {
+	if head, err := peek(ctx, p); err != nil || head.same(from) && !moved(head) {
 		return &news{head: head}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, readWithin)
@@ -184,9 +184,9 @@ func readNews(ctx context.Context, p *pools, from Head, moved func(Head) bool) (
 	return n, nil
 }
 
-// glance reads the head alone, which is all there is to most looks: one statement,
+// peek reads the head alone, which is all there is to most looks: one statement,
 // on a connection of its own, that says soon whether anybody answers.
-func glance(ctx context.Context, p *pools) (Head, error) {
+func peek(ctx context.Context, p *pools) (Head, error) {
 	ctx, cancel := context.WithTimeout(ctx, logWithin)
 	defer cancel()
 	head, err := readHead(ctx, session{on: p.log})

@@ -21,6 +21,12 @@
 //  6. OnChange's listeners are told of every change that this node has taken
 //     over, in the order of the log.
 //
+// Below is a file of SQLite, or PostgreSQL (engine), where other nodes change the
+// same store. There every change takes the lock of the head first, and so does
+// what is written beside the log where it depends on what it read; NOTIFY wakes
+// the nodes that follow; connections keep to the deadline of each call on the
+// wire; and a COMMIT that was not answered is looked for behind that lock.
+//
 // Beside the log stands what is no change and is kept in no memory: sessions of
 // the admin API, and when keys were last used.
 //

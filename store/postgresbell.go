@@ -44,7 +44,7 @@ type notice struct {
 // commits, and not at all where it does not. A change with more subjects than fit
 // names none; whoever hears of it looks.
 func (b *postgresBell) ring(ctx context.Context, on session, h Hint) error {
-	text, err := json.Marshal(notice(h))
+	text, err := json.Marshal(notice{Lineage: h.Lineage, Seq: h.Seq, Subjects: h.Subjects})
 	if err == nil && len(text) > longestNotice {
 		text, err = json.Marshal(notice{Lineage: h.Lineage, Seq: h.Seq})
 	}
@@ -142,5 +142,5 @@ func hintOf(text string) Hint {
 	if json.Unmarshal([]byte(text), &n) != nil {
 		return Hint{}
 	}
-	return Hint(n)
+	return Hint{Lineage: n.Lineage, Seq: n.Seq, Subjects: n.Subjects}
 }
