@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/base64"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -157,4 +158,54 @@ func TestMaskedStore(t *testing.T) {
 			t.Errorf("%s is shown as %s, want %s", text, got, want)
 		}
 	}
+}
+
+func TestPostgresThatGoesAwayWhileAGatewayRuns(t *testing.T) {
+	server := servers.PrivatePostgres(t, servers.PostgresOptions{})
+	t.Setenv("LLMGW_STORE", server.URL())
+	t.Setenv("LLMGW_SECRET_KEY", sharedKey("a"))
+	g := serveAt(t, shortDir(t), "--no-detect")
+	code, secret := types(t, "", "keys", "create", "known", "--data", g.data, "-o", "json", "--jq", ".secret")
+	if code != exitDone {
+		t.Fatalf("exit %d: %s", code, secret)
+	}
+	asked := func() int {
+		body := strings.NewReader(`{"model":"mock","messages":[{"role":"user","content":"hello"}]}`)
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, g.status(t).Proxy+"/v1/chat/completions", body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Authorization", "Bearer "+strings.TrimSpace(secret))
+		answer, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := answer.Body.Close(); err != nil {
+			t.Error(err)
+		}
+		return answer.StatusCode
+	}
+	if status := asked(); status != http.StatusOK {
+		t.Fatalf("answered %d", status)
+	}
+	if err := server.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if status := asked(); status != http.StatusOK {
+		t.Errorf("with the store away, a known key is answered %d", status)
+	}
+	code, shown := types(t, "", "keys", "create", "late", "--data", g.data)
+	if code == exitDone || !strings.Contains(shown, "store unreachable; traffic continues with the rules in force, changes are refused") {
+		t.Errorf("a change: exit %d: %s", code, shown)
+	}
+	if s := g.status(t); s.Store.OK || s.Store.Kind != "postgres" {
+		t.Errorf("status says %+v", s.Store)
+	}
+	if err := server.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "changes again", func() bool {
+		code, _ := types(t, "", "keys", "create", "again", "--data", g.data)
+		return code == exitDone
+	})
 }
