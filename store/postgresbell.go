@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -44,14 +45,17 @@ type notice struct {
 // commits, and not at all where it does not. A change with more subjects than fit
 // names none; whoever hears of it looks.
 func (b *postgresBell) ring(ctx context.Context, on session, h Hint) error {
-	text, err := json.Marshal(notice{Lineage: h.Lineage, Seq: h.Seq, Subjects: h.Subjects})
-	if err == nil && len(text) > longestNotice {
-		text, err = json.Marshal(notice{Lineage: h.Lineage, Seq: h.Seq})
+	n := notice{Lineage: h.Lineage, Seq: h.Seq}
+	bare, err1 := json.Marshal(n)
+	n.Subjects = h.Subjects
+	text, err2 := json.Marshal(n)
+	if len(text) > longestNotice {
+		text = bare
 	}
-	if err != nil {
+	if err := errors.Join(err1, err2); err != nil {
 		return fmt.Errorf("writing notice: %w", err)
 	}
-	_, err = on.run(ctx, `SELECT pg_notify(?, ?)`, bellChannel, string(text))
+	_, err := on.run(ctx, `SELECT pg_notify(?, ?)`, bellChannel, string(text))
 	return unavailable(err)
 }
 
@@ -142,5 +146,7 @@ func hintOf(text string) Hint {
 	if json.Unmarshal([]byte(text), &n) != nil {
 		return Hint{}
 	}
-	return Hint{Lineage: n.Lineage, Seq: n.Seq, Subjects: n.Subjects}
+	h := Hint{Lineage: n.Lineage, Seq: n.Seq}
+	h.Subjects = n.Subjects
+	return h
 }

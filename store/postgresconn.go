@@ -57,15 +57,16 @@ const (
 func (c *connector) Driver() driver.Driver { return pq.Driver{} }
 
 // Connect is driver.Connector's. The driver takes notice of ctx while it dials
-// only; the deadline holds for all of it.
+// only; the deadline holds for all of it. Of several servers each gets its share,
+// so that one that is silent does not keep the next from being asked.
 func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	config := c.config.Clone()
 	until := time.Now().Add(connectWithin)
 	if d, ok := ctx.Deadline(); ok && d.Before(until) {
 		until = d
 	}
-	config.ConnectTimeout = max(time.Until(until), time.Millisecond)
-	dialer := &wireDialer{until: until, doubt: c.doubt}
+	config.ConnectTimeout = max(time.Until(until)/time.Duration(1+len(config.Multi)), time.Millisecond)
+	dialer := &wireDialer{within: config.ConnectTimeout, doubt: c.doubt}
 	made, err := pq.NewConnectorConfig(config)
 	if err != nil {
 		return nil, err
@@ -220,9 +221,9 @@ func (t *boundTx) Rollback() error {
 
 // wireDialer dials one connection, and keeps it for whoever sets its deadlines.
 type wireDialer struct {
-	until time.Time
-	doubt *atomic.Int64
-	wire  *wire // the last one dialled
+	within time.Duration // for each connection, until it may be used
+	doubt  *atomic.Int64
+	wire   *wire // the last one dialled
 }
 
 // keepAlive finds out within a quarter of a minute that a connection on which
@@ -233,12 +234,13 @@ func keepAlive() net.KeepAliveConfig {
 
 // DialContext is pq.DialerContext's.
 func (d *wireDialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	dialer := net.Dialer{Deadline: d.until, KeepAliveConfig: keepAlive()}
+	until := time.Now().Add(d.within)
+	dialer := net.Dialer{Deadline: until, KeepAliveConfig: keepAlive()}
 	conn, err := dialer.DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
-	d.wire = &wire{Conn: conn, doubt: d.doubt, floor: d.until}
+	d.wire = &wire{Conn: conn, doubt: d.doubt, floor: until}
 	return d.wire, nil
 }
 

@@ -116,6 +116,30 @@ func TestAServerThatGoesSilentHoldsNobodyUpLongerThanItsDeadline(t *testing.T) {
 	})
 }
 
+func TestOfSeveralServersOneThatIsSilentIsPassedOver(t *testing.T) {
+	direct := servers.Database(t)
+	proxy, through := behind(t, direct)
+	set(t, proxy, faults.Blackhole())
+	first, err := url.Parse(through)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := url.Parse(direct)
+	if err != nil {
+		t.Fatal(err)
+	}
+	both := *second
+	both.Host = first.Hostname() + "," + second.Hostname()
+	both.RawQuery += "&port=" + first.Port() + "," + second.Port()
+	s := openAt(t, both.String())
+	if err := putKey(s, keyOf("a")); err != nil {
+		t.Error(err)
+	}
+	if err := s.Advance(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestAChangeOnASilentServerEndsAtItsDeadline(t *testing.T) {
 	proxy, at := behind(t, servers.Database(t))
 	s := openAt(t, at)
