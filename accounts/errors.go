@@ -13,6 +13,8 @@ var (
 	ErrInUse = errors.New("in use")
 	// ErrChanged: somebody changed it since it was read.
 	ErrChanged = errors.New("changed since it was read")
+	// ErrText: a text holds a zero byte, or is not UTF-8. No store takes it.
+	ErrText = errors.New("text with a zero byte, or not UTF-8")
 	// ErrUnavailable: the truth cannot be asked right now. Never a reason to
 	// tell a caller that a key is wrong.
 	ErrUnavailable = errors.New("store unavailable")

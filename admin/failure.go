@@ -127,6 +127,8 @@ func (s *Server) refuse(err error) error {
 		return f
 	case errors.As(err, &problems):
 		return invalid(viewProblems(problems))
+	case errors.Is(err, accounts.ErrText):
+		return usage(http.StatusBadRequest, "a text in the request holds a zero byte, or is not UTF-8", "leave it out")
 	case errors.Is(err, accounts.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		if !errors.Is(err, context.Canceled) { // whoever asked has gone
 			s.log.Warn().Err(err).Msg("admin call without the store")

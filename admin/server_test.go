@@ -84,7 +84,7 @@ func TestAnUnknownErrorOfTheStoreStaysInTheLog(t *testing.T) {
 	}{
 		accounts.ErrNotFound: {api.CodeNotFound, 404}, accounts.ErrExists: {api.CodeConflict, 409},
 		accounts.ErrInUse: {api.CodeInUse, 409}, accounts.ErrChanged: {api.CodeConflict, 409},
-		context.DeadlineExceeded: {api.CodeUnavailable, 503},
+		context.DeadlineExceeded: {api.CodeUnavailable, 503}, accounts.ErrText: {api.CodeUsage, 400},
 	} {
 		g.store.broken = fmt.Errorf("doing: %w", kind)
 		_, err := g.Keys(t.Context())

@@ -13,3 +13,9 @@ import "embed"
 //
 //go:embed sqlite/*.sql
 var SQLite embed.FS
+
+// Postgres holds the texts for PostgreSQL, under the folder postgres. Texts have
+// the collation "C": they are compared byte by byte, as in SQLite.
+//
+//go:embed postgres/*.sql
+var Postgres embed.FS

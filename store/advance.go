@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/llmgw/llmgw/accounts"
@@ -20,6 +21,7 @@ func (s *Store) Follow(ctx context.Context) error {
 	defer s.live.Done()
 	defer s.beginBeating(ctx)()
 	defer s.attend(ctx)()
+	defer s.listen(ctx)()
 	poll := time.NewTicker(s.options.PollEvery)
 	defer poll.Stop()
 	var again retry
@@ -43,6 +45,17 @@ func (s *Store) Follow(ctx context.Context) error {
 		s.presence.nudge()
 		again.after(s, hoped)
 	}
+}
+
+// listen hears what other nodes ring, until the function that it gives is called.
+func (s *Store) listen(ctx context.Context) (stop func()) {
+	if s.far == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var listening sync.WaitGroup
+	listening.Go(func() { s.far.listen(ctx, s.hear) })
+	return func() { cancel(); listening.Wait() }
 }
 
 // ring wakes Follow.
@@ -158,10 +171,13 @@ type news struct {
 
 // readNews looks at what happened after from. moved says whether a head calls
 // for loading the configuration; a log that does not continue always does.
-func readNews(ctx context.Context, f *files, from Head, moved func(Head) bool, load func(context.Context, session, Head) (rules.Config, error)) (*news, error) {
+func readNews(ctx context.Context, p *pools, from Head, moved func(Head) bool, load func(context.Context, session, Head) (rules.Config, error)) (*news, error) {
+	if head, err := peek(ctx, p); err != nil || head.same(from) && !moved(head) {
+		return &news{head: head}, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, readWithin)
 	defer cancel()
-	tx, err := f.log.BeginTxx(ctx, nil)
+	tx, err := p.log.BeginTxx(ctx, ofOneMoment())
 	if err != nil {
 		return nil, fmt.Errorf("reading log: %w", unavailable(err))
 	}
@@ -181,6 +197,18 @@ func readNews(ctx context.Context, f *files, from Head, moved func(Head) bool, l
 	}
 	n.config = &c
 	return n, nil
+}
+
+// peek reads the head alone, which is all there is to most looks: one statement,
+// on a connection of its own, that says soon whether anybody answers.
+func peek(ctx context.Context, p *pools) (Head, error) {
+	ctx, cancel := context.WithTimeout(ctx, logWithin)
+	defer cancel()
+	head, err := readHead(ctx, session{on: p.log})
+	if err != nil {
+		return head, fmt.Errorf("reading log: %w", err)
+	}
+	return head, nil
 }
 
 func readLog(ctx context.Context, on session, from Head) (*news, error) {

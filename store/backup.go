@@ -47,12 +47,16 @@ const backupWithin = 10 * time.Minute
 
 // Backup writes the store as it is now to path, and its manifest beside it, both
 // for their owner only. Changes go on meanwhile. The manifest is written last, so
-// that a backup with one is whole. ErrExists where there is a file already.
+// that a backup with one is whole. ErrExists where there is a file already,
+// ErrNoCopy where the store is none.
 func (s *Store) Backup(ctx context.Context, path string) (m Manifest, err error) {
 	if !s.enter() {
 		return m, fmt.Errorf("backing up: %w", errClosed())
 	}
 	defer s.live.Done()
+	if s.options.Postgres != nil {
+		return m, fmt.Errorf("backing up: %w", ErrNoCopy)
+	}
 	ctx, cancel := context.WithTimeout(ctx, backupWithin)
 	defer cancel()
 	for _, p := range []string{path, ManifestPath(path)} {

@@ -85,19 +85,27 @@ func (s *Store) transact(ctx context.Context, m accounts.Meta, f func(*State) er
 	if err != nil || e == nil {
 		return accounts.Change{Seq: st.head.Seq, Revision: st.head.Revision}, err
 	}
+	if s.far != nil {
+		if err := s.far.ring(ctx, st.on, Hint{Lineage: st.head.Lineage, Seq: e.Seq, ID: e.ID, Subjects: st.subjects}); err != nil {
+			return accounts.Change{}, err
+		}
+	}
 	if err := s.commit(tx); err != nil {
+		_ = tx.Rollback() // gives the connection back, whatever became of it
 		return s.outcome(ctx, m.ID, err)
 	}
 	return e.change()
 }
 
 // outcome finds out what became of a COMMIT that was not answered: the log has
-// the change, or it was not made.
+// the change, or it was not made. It waits for a turn like a change, and so until
+// the transaction has ended on the server: one that is still on its way there
+// cannot come true later.
 func (s *Store) outcome(ctx context.Context, id string, cause error) (accounts.Change, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readWithin)
 	defer cancel()
 	var e *entry
-	err := s.read(ctx, "looking for change "+id, func(ctx context.Context, on session) (err error) {
+	err := s.write(ctx, "looking for change "+id, func(ctx context.Context, on session) (err error) {
 		e, err = findEntry(ctx, on, id)
 		return err
 	})

@@ -2,16 +2,23 @@ package store
 
 import (
 	"errors"
+	"io/fs"
 	"net/url"
 	"path/filepath"
 
 	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+	"github.com/lib/pq/pqerror"
+	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/llmgw/llmgw/migrations"
 )
 
-// SQLite's side of what cannot be one text for every database: how it is
-// opened, and how it says that something exists.
+// What cannot be one text for every database: how SQLite is opened (PostgreSQL is
+// in postgres.go), how each says that something exists, and what is to be known
+// for bringing its tables up to date.
 
 // readers is the number of connections for reading. A query takes far less
 // than a millisecond, so that few are enough.
@@ -68,13 +75,38 @@ func openSQLite(path string, connections int, options url.Values) (*sqlx.DB, err
 }
 
 func violatesUnique(err error) bool {
-	var e *sqlite.Error
-	return errors.As(err, &e) &&
-		(e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
+	var lite *sqlite.Error
+	if errors.As(err, &lite) {
+		return lite.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || lite.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY
+	}
+	return pq.As(err, pqerror.UniqueViolation) != nil
 }
 
-// Whether a database has tables of its own, and whether they are ours.
-const (
-	countTables = `SELECT count(*) FROM sqlite_master WHERE type = 'table'`
-	findTable   = `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?`
-)
+// dialect is what of a schema is told to each database in its own words.
+type dialect struct {
+	kind        goose.Dialect
+	countTables string // of the store's own, whosever they are
+	findTable   string // how many there are of a name
+	texts       fs.FS
+	folder      string // of texts
+	lock        bool   // whether several processes have to take turns
+}
+
+func inSQLite() dialect {
+	return dialect{
+		kind:        goose.DialectSQLite3,
+		countTables: `SELECT count(*) FROM sqlite_master WHERE type = 'table'`,
+		findTable:   `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?`,
+		texts:       migrations.SQLite, folder: "sqlite",
+	}
+}
+
+func inPostgres() dialect {
+	return dialect{
+		kind:        goose.DialectPostgres,
+		countTables: `SELECT count(*) FROM pg_catalog.pg_tables WHERE schemaname = current_schema()`,
+		findTable:   `SELECT count(*) FROM pg_catalog.pg_tables WHERE schemaname = current_schema() AND tablename = ?`,
+		texts:       migrations.Postgres, folder: "postgres",
+		lock: true,
+	}
+}

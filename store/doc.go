@@ -24,6 +24,12 @@
 //  7. OnChange's listeners are told of every change that this node has taken
 //     over, in the order of the log.
 //
+// Below is a file of SQLite, or PostgreSQL (engine), where other nodes change the
+// same store. There every change takes the lock of the head first, and so does
+// what is written beside the log where it depends on what it read; NOTIFY wakes
+// the nodes that follow; connections keep to the deadline of each call on the
+// wire; and a COMMIT that was not answered is looked for behind that lock.
+//
 // Where there are other nodes, a Bus tells them of a change as soon as it is made,
 // and a Shelf keeps for all what one has read. Both are others' to lose or forge:
 // a message only drops things from memory and wakes Follow up, and what stands on

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/llmgw/llmgw/accounts"
@@ -21,11 +22,31 @@ func (e *NewerSchemaError) Error() string {
 	return fmt.Sprintf("the store has schema %d, %s knows %d: use a newer llmgw, or restore a backup", e.Has, program, e.Knows)
 }
 
+// OlderSchemaError says that the tables are to be brought up to date, and that
+// Options.KeepSchema forbids it.
+type OlderSchemaError struct {
+	Has   int64  // the schema that the store has; 0: none at all
+	Wants int64  // the one that this program needs
+	By    string // this program's version; empty where it was not said
+}
+
+func (e *OlderSchemaError) Error() string {
+	program := "this llmgw"
+	if e.By != "" {
+		program += " " + e.By
+	}
+	return fmt.Sprintf("the store has schema %d, %s needs %d: run llmgw migrate up", e.Has, program, e.Wants)
+}
+
+// ErrNoCopy says that the store is no file that could be copied.
+var ErrNoCopy = errors.New("the store is PostgreSQL, which has a backup of its own: pg_dump")
+
 // unavailable marks what a database answers as no answer: whoever asked must
-// not take it for "there is no such thing". It keeps nil nil.
+// not take it for "there is no such thing". It keeps nil nil, and leaves a text
+// that was not even asked about as it is.
 func unavailable(err error) error {
-	if err == nil {
-		return nil
+	if err == nil || errors.Is(err, accounts.ErrText) {
+		return err
 	}
 	return fmt.Errorf("%w: %w", accounts.ErrUnavailable, err)
 }

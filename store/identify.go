@@ -12,7 +12,12 @@ import (
 
 // lookers is how many keys are read at once. It is less than there are
 // connections, so that a flood of unknown keys leaves some to the rest.
-const lookers = readers / 2
+func (o *Options) lookers() int {
+	if o.Postgres != nil {
+		return max(o.Postgres.connections()/2, 1)
+	}
+	return readers / 2
+}
 
 // Identify finds whose key a hash is. A key that was revoked or has expired is
 // found like any other: the Identity says so. The Identity is shared and must
@@ -48,7 +53,7 @@ func (s *Store) lookUp(ctx context.Context, hash accounts.KeyHash) (finding, err
 	case <-ctx.Done():
 		return finding{}, fmt.Errorf("waiting to look for key: %w", unavailable(ctx.Err()))
 	}
-	found, err := readIdentity(ctx, session{on: s.files.Load().reader}, hash)
+	found, err := readIdentity(ctx, session{on: s.pools.Load().reader}, hash)
 	if err != nil {
 		return finding{}, fmt.Errorf("looking for key: %w", err)
 	}

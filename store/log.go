@@ -21,6 +21,11 @@ type Head struct {
 	Hash     []byte `db:"hash"`            // of the newest entry, and so of all before it
 }
 
+// same says whether nothing was changed between two heads.
+func (h *Head) same(other Head) bool {
+	return h.Lineage == other.Lineage && h.Seq == other.Seq && h.Revision == other.Revision && bytes.Equal(h.Hash, other.Hash)
+}
+
 // entry is a row of the log.
 type entry struct {
 	Seq      int64     `db:"seq"`

@@ -182,7 +182,7 @@ func (s *Store) forget(ctx context.Context, id string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, beatWithin)
 	defer cancel()
-	_, err := session{on: s.files.Load().writer}.run(ctx, `DELETE FROM nodes WHERE id = ?`, id)
+	_, err := session{on: s.pools.Load().writer}.run(ctx, `DELETE FROM nodes WHERE id = ?`, id)
 	return unavailable(err)
 }
 

@@ -26,7 +26,7 @@ func nodeHere(t *testing.T, beside *Store, m Membership) *Store {
 
 func execute(t *testing.T, s *Store, text string, args ...any) {
 	t.Helper()
-	if _, err := s.files.Load().writer.ExecContext(t.Context(), text, args...); err != nil {
+	if _, err := s.pools.Load().writer.ExecContext(t.Context(), text, args...); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -47,7 +47,7 @@ func TestWhatARunThatWasKilledLeftBehindGoesWithTheNext(t *testing.T) {
 	if err := killed.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := putNode(t.Context(), session{on: tool.files.Load().writer}, &row); err != nil {
+	if err := putNode(t.Context(), session{on: tool.pools.Load().writer}, &row); err != nil {
 		t.Fatal(err)
 	}
 	next := nodeHere(t, tool, Membership{Name: "a1", Replaces: row.ID})

@@ -243,7 +243,7 @@ func (m *sim) step() error {
 }
 
 // kill ends a node as SIGKILL does: nothing is written any more.
-func (n *simNode) kill() error { return n.files.Load().close() }
+func (n *simNode) kill() error { return n.pools.Load().close() }
 
 // advance is a poll. Whether its configuration was taken over or not, keys are in
 // step after it.

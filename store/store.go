@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"sync"
@@ -17,6 +18,7 @@ import (
 // Options of a Store.
 type Options struct {
 	Path      string          // the database's file; made where there is none, in a directory that exists
+	Postgres  *Postgres       // the database, where it is not a file
 	Secret    accounts.Sealer // seals what must not be read; a Keyring where the key may be exchanged
 	Log       zerolog.Logger
 	PollEvery time.Duration // how often Follow looks for changes made elsewhere; default 2 s
@@ -32,6 +34,9 @@ type Options struct {
 
 	Bus   Bus   // tells other nodes of changes at once, and this one of theirs; nil: there is none
 	Shelf Shelf // keeps for all nodes what one has read; nil: there is none
+
+	// KeepSchema refuses a store whose tables are to be brought up to date first.
+	KeepSchema bool
 }
 
 // defaultPoll is the PollEvery of Options that say none.
@@ -57,8 +62,10 @@ type Store struct {
 	options Options
 	log     zerolog.Logger
 
-	files   atomic.Pointer[files] // swapped where the file was replaced
+	engine  engine
+	pools   atomic.Pointer[pools] // swapped where the file was replaced
 	opening sync.Mutex            // held while they are swapped
+	far     *postgresBell         // rings at other nodes; nil: there are none
 
 	reader   follower
 	presence presence
@@ -80,10 +87,11 @@ type Store struct {
 
 type committer interface{ Commit() error }
 
-// Open opens the store at o.Path, or makes it.
+// Open opens the store at o.Postgres or o.Path, and makes what it lacks.
 //
-// Errors: *accounts.WrongKeyError and *NewerSchemaError, wrapped, with nothing
-// touched; accounts.ErrUnavailable where the database does not answer.
+// Errors: *accounts.WrongKeyError, *NewerSchemaError and *OlderSchemaError,
+// wrapped, with nothing touched; accounts.ErrUnavailable, and nothing else, where
+// the database does not answer, so that it may be tried again.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Secret == nil {
 		return nil, errors.New("opening store: no secret key is given")
@@ -97,26 +105,32 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	ctx, cancel := context.WithTimeout(ctx, openWithin)
 	defer cancel()
 
-	if err := ensureFile(o.Path); err != nil {
-		return nil, fmt.Errorf("opening store %s: %w", o.Path, err)
+	e := engineOf(&o)
+	if o.Postgres == nil {
+		if err := ensureFile(o.Path); err != nil {
+			return nil, fmt.Errorf("opening store %s: %w", e, err)
+		}
 	}
-	opened, err := openFiles(ctx, &o)
+	opened, err := e.open(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("opening store %s: %w", o.Path, err)
+		return nil, fmt.Errorf("opening store %s: %w", e, err)
 	}
 	at, err := readHead(ctx, session{on: opened.reader})
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("opening store %s: %w", o.Path, err), opened.close())
+		return nil, errors.Join(fmt.Errorf("opening store %s: %w", e, err), opened.close())
 	}
 	s := &Store{
-		options: o, log: o.Log,
+		options: o, log: o.Log, engine: e,
 		bell:    make(chan struct{}, 1),
-		looks:   make(chan struct{}, lookers),
+		looks:   make(chan struct{}, o.lookers()),
 		commit:  committer.Commit,
 		closing: make(chan struct{}),
 	}
+	if o.Postgres != nil {
+		s.far = &postgresBell{at: o.Postgres, log: o.Log}
+	}
 	s.reader.begin(at)
-	s.files.Store(opened)
+	s.pools.Store(opened)
 	s.metrics = newMetrics(s)
 	s.keys = newCache(cacheShards, knownPerShard, unknownPerShard, s.metrics.outcomes(), s.lookUp)
 	if err := s.join(ctx, at); err != nil {
@@ -140,7 +154,7 @@ func (s *Store) Close() error {
 
 	s.live.Wait()
 	s.leave()
-	return s.files.Load().close()
+	return s.pools.Load().close()
 }
 
 // enter notes that something is under way that Close has to wait for. Who got
@@ -157,7 +171,7 @@ func (s *Store) enter() bool {
 
 // Issuer makes and checks this installation's keys. Ask for it each time: a
 // file that was replaced may bring another.
-func (s *Store) Issuer() *accounts.Issuer { return s.files.Load().issuer }
+func (s *Store) Issuer() *accounts.Issuer { return s.pools.Load().issuer }
 
 // OnConfig sets what is called with each configuration that comes into force,
 // never twice at once. What it returns an error for is not in force: the one
@@ -210,7 +224,7 @@ func (s *Store) read(ctx context.Context, doing string, f func(context.Context, 
 	defer s.live.Done()
 	ctx, cancel := context.WithTimeout(ctx, readWithin)
 	defer cancel()
-	tx, err := s.files.Load().reader.BeginTxx(ctx, nil)
+	tx, err := s.pools.Load().reader.BeginTxx(ctx, ofOneMoment())
 	if err != nil {
 		return fmt.Errorf("%s: %w", doing, unavailable(err))
 	}
@@ -221,25 +235,43 @@ func (s *Store) read(ctx context.Context, doing string, f func(context.Context, 
 	return nil
 }
 
-// write runs f in one transaction beside the log, for what is no change. It
-// waits for its turn as changes do.
+// ofOneMoment is a transaction that only reads, all of it as of one moment.
+func ofOneMoment() *sql.TxOptions {
+	return &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
+}
+
+// write runs f in one transaction for what is no change. It waits for its turn as
+// changes do, so that between two statements of f nothing that f has read moves.
 func (s *Store) write(ctx context.Context, doing string, f func(context.Context, session) error) error {
+	return s.beside(ctx, doing, func(ctx context.Context, on session, turn string) error {
+		if turn != "" {
+			if _, err := on.run(ctx, turn); err != nil {
+				return fmt.Errorf("waiting for a turn: %w", unavailable(err))
+			}
+		}
+		return f(ctx, on)
+	})
+}
+
+// beside runs f in one transaction beside the log. Changes may go on meanwhile,
+// unless f runs turn first.
+func (s *Store) beside(ctx context.Context, doing string, f func(ctx context.Context, on session, turn string) error) error {
 	if !s.enter() {
 		return fmt.Errorf("%s: %w", doing, errClosed())
 	}
 	defer s.live.Done()
 	ctx, cancel := context.WithTimeout(ctx, changeWithin)
 	defer cancel()
-	file, err := s.current(ctx)
+	p, err := s.current(ctx)
 	if err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
-	tx, err := file.writer.BeginTxx(ctx, nil)
+	tx, err := p.writer.BeginTxx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("%s: %w", doing, unavailable(err))
 	}
 	defer func() { _ = tx.Rollback() }() // after Commit it does nothing
-	if err := f(ctx, session{on: tx}); err != nil {
+	if err := f(ctx, session{on: tx}, p.turn); err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
 	if err := tx.Commit(); err != nil {

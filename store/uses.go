@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -32,9 +34,12 @@ func (s *Store) noteUses(ctx context.Context, doing string, uses map[string]time
 	if len(uses) == 0 {
 		return nil
 	}
-	return s.write(ctx, doing, func(ctx context.Context, on session) error {
-		for id, at := range uses {
-			if err := note(ctx, on, id, moment(at).Truncate(time.Minute)); err != nil {
+	// In one order on every node: two that noted the same keys in different ones
+	// would wait for each other. They do not hold up changes.
+	ids := slices.Sorted(maps.Keys(uses))
+	return s.beside(ctx, doing, func(ctx context.Context, on session, _ string) error {
+		for _, id := range ids {
+			if err := note(ctx, on, id, moment(uses[id]).Truncate(time.Minute)); err != nil {
 				return unavailable(err)
 			}
 		}
@@ -44,7 +49,7 @@ func (s *Store) noteUses(ctx context.Context, doing string, uses map[string]time
 
 // NoteLogin notes that a user logged in. A user who is not there is passed over.
 func (s *Store) NoteLogin(ctx context.Context, userID string, at time.Time) error {
-	return s.write(ctx, "noting login", func(ctx context.Context, on session) error {
+	return s.beside(ctx, "noting login", func(ctx context.Context, on session, _ string) error {
 		_, err := on.run(ctx, `INSERT INTO user_logins (user_id, at) SELECT id, ? FROM users WHERE id = ?
 			ON CONFLICT (user_id) DO UPDATE SET at = excluded.at WHERE excluded.at > user_logins.at`, moment(at), userID)
 		return unavailable(err)

@@ -315,7 +315,8 @@ type UpstreamStatus struct {
 
 // StoreStatus is the store and how long it took to answer.
 type StoreStatus struct {
-	Kind      string  `json:"kind"` // "sqlite"
+	Kind      string  `json:"kind"`            // "sqlite" or "postgres"
+	Place     string  `json:"place,omitempty"` // HOST:PORT/DATABASE of PostgreSQL
 	OK        bool    `json:"ok"`
 	LatencyMS float64 `json:"latency_ms"`
 	Error     string  `json:"error,omitempty"`

@@ -21,7 +21,7 @@ func (n *node) announce(ctx context.Context) error {
 	took := time.Since(n.begun)
 	if !n.app.outIsTerm {
 		line := n.log.Info().Str("proxy", n.listener.Addr().String()).Str("admin", hostOf(told(&n.adminURL))).
-			Str("data", n.data).Str("store", "sqlite")
+			Str("data", n.data).Str("store", n.store.Kind())
 		if n.metricsAt != "" {
 			line.Str("metrics", n.metricsAt)
 		}

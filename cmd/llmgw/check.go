@@ -11,6 +11,9 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
+
+	"github.com/llmgw/llmgw/accounts"
+	"github.com/llmgw/llmgw/store"
 )
 
 // The checks of settings. None repeats what it was given where that could be a
@@ -97,21 +100,32 @@ func oneOf(words ...string) func(string) error {
 	}
 }
 
-// storeURL takes sqlite://PATH. A Postgres URL holds a password, so the value
-// is not repeated.
+// storeURL takes sqlite://PATH and the URL of a PostgreSQL database. That holds a
+// password, so the value is not repeated.
 func storeURL(text string) error {
 	scheme, rest, ok := strings.Cut(text, "://")
 	switch {
 	case text == "sqlite":
 		return nil
-	case ok && (scheme == "postgres" || scheme == "postgresql"):
-		return fmt.Errorf("this version keeps everything in SQLite; PostgreSQL is not in it. Write sqlite://PATH, or leave it out")
+	case isPostgres(text):
+		_, err := store.ParsePostgres(text, accounts.Secret{})
+		return err
 	case !ok || scheme != "sqlite":
-		return fmt.Errorf("must be sqlite://PATH")
+		return fmt.Errorf("must be sqlite://PATH or postgres://USER@HOST:PORT/DATABASE")
 	case rest == "":
 		return fmt.Errorf("sqlite:// must be followed by a path")
 	case strings.ContainsAny(rest, "?#"):
 		return fmt.Errorf("sqlite://PATH takes no parameters")
+	}
+	return nil
+}
+
+// mostConnections is more than a server of any size has for one client.
+const mostConnections = 1000
+
+func connections(text string) error {
+	if n, err := strconv.Atoi(text); err != nil || n < 1 || n > mostConnections {
+		return fmt.Errorf("%q is not a number from 1 to %d", text, mostConnections)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -97,11 +98,17 @@ func masked(t setting, value string) string {
 	if t.secret {
 		return "***"
 	}
-	if t.name == "bus" {
+	switch {
+	case t.name == "bus":
 		return maskedBus(value)
+	case isPostgres(value):
+		return maskedPostgres(value)
 	}
 	u, err := url.Parse(value)
-	if err != nil || u.User == nil {
+	switch {
+	case err != nil && strings.Contains(value, "@"):
+		return "***" // whatever it is, somebody's password may be in it
+	case err != nil || u.User == nil:
 		return value
 	}
 	return u.Redacted()

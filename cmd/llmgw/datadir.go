@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/llmgw/llmgw/accounts"
-	"github.com/llmgw/llmgw/store"
 )
 
 const (
@@ -91,8 +90,11 @@ func (n *node) warnOfRights(path string, want fs.FileMode) {
 
 // openSecretKey finds the key that seals credentials: LLMGW_SECRET_KEY, else
 // the file that LLMGW_SECRET_KEY_FILE names, else secret.key in the data
-// directory, which the first start makes.
+// directory, which the first start makes. With PostgreSQL one must be given.
 func (n *node) openSecretKey(context.Context) (err error) {
+	if err := n.needsSecretKey(); err != nil {
+		return err
+	}
 	if text := n.settings.text("secret-key"); text != "" {
 		n.secret, err = accounts.ParseSecretKey(text)
 		if err != nil {
@@ -159,28 +161,6 @@ func (n *node) storePath() string {
 		return expandHome(path)
 	}
 	return filepath.Join(n.data, "llmgw.db")
-}
-
-// explainStore tells the failures that another start will not cure.
-func (n *node) explainStore(err error) error {
-	var (
-		sealed *store.SealedError
-		wrong  *accounts.WrongKeyError
-		newer  *store.NewerSchemaError
-	)
-	switch {
-	case errors.As(err, &sealed) && errors.As(err, &wrong):
-		what := plural(sealed.Credentials, "upstream credential") + " cannot be read: they were"
-		if sealed.Credentials == 0 {
-			what = "the store cannot be read: it was"
-		}
-		return invalid("%s encrypted with key %s…, %s is %s…. Restore the old key, or: llmgw secret rotate --old-file F", what, wrong.Sealed, n.secretSource(), wrong.Have)
-	case errors.As(err, &newer):
-		return invalid("the store has schema %d, this llmgw %s knows %d. Use a newer llmgw, or restore a backup", newer.Has, version, newer.Knows)
-	case errors.Is(err, accounts.ErrUnavailable):
-		return failed(err, "%v", err)
-	}
-	return invalid("%v", err)
 }
 
 // secretSource names where the secret key came from.

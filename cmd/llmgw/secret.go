@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -181,7 +180,11 @@ func (a *app) rotateOffline(ctx context.Context, file string) (err error) {
 	if old.Fingerprint() == n.secret.Fingerprint() {
 		return usage("this is the key that the gateway has: %s…", old.Fingerprint())
 	}
-	opened, err := store.Open(ctx, store.Options{Path: n.storePath(), Secret: accounts.NewKeyring(n.secret, old), Log: n.log, Version: version})
+	o, err := n.storeOptions(accounts.NewKeyring(n.secret, old))
+	if err != nil {
+		return err
+	}
+	opened, err := store.Open(ctx, o)
 	if err != nil {
 		return n.explainStore(err)
 	}
@@ -192,14 +195,5 @@ func (a *app) rotateOffline(ctx context.Context, file string) (err error) {
 		return failed(err, "%v", err)
 	}
 	a.note("%d of %d sealed with key %s…; it may start: llmgw serve", of, of, n.secret.Fingerprint())
-	return nil
-}
-
-// needsStore refuses to make a store where there is none.
-func (n *node) needsStore(context.Context) error {
-	_, err := os.Stat(n.storePath())
-	if err != nil {
-		return invalid("there is no store at %s (%s)", shortPath(n.storePath()), reason(err))
-	}
 	return nil
 }

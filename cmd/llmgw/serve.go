@@ -186,7 +186,12 @@ func (n *node) openLog(context.Context) error {
 }
 
 func (n *node) openStore(ctx context.Context) error {
-	opened, err := store.Open(ctx, n.withBus(store.Options{Path: n.storePath(), Secret: n.keys, Log: n.log, Version: version, Node: n.membership()}))
+	o, err := n.storeOptions(n.keys)
+	if err != nil {
+		return err
+	}
+	o.Node = n.membership()
+	opened, err := store.Open(ctx, n.withBus(o))
 	if err != nil {
 		return n.explainStore(err)
 	}

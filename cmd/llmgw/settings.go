@@ -51,7 +51,11 @@ func settingsTable() []setting {
 		{name: "admin-auth", def: "required", value: "required|disabled", check: oneOf("required", "disabled"), scope: serveSetting, usage: "whether the admin API wants a login; disabled lets everybody change everything"},
 		{name: "admin-insecure-http", def: "false", check: toggle, scope: serveSetting, usage: "serve the admin API without TLS on an address that is not of this machine only, behind a proxy that ends TLS"},
 		{name: "data", def: defaultData(), value: "DIR", scope: anyCommand | inFile | inEnv, usage: "directory of the store, the secret key and the admin socket"},
-		{name: "store", def: "", value: "URL", check: storeURL, scope: serveSetting, usage: "where the truth is kept: sqlite://PATH (default: llmgw.db in the data directory)"},
+		{name: "store", def: "", value: "URL", check: storeURL, scope: serveSetting, usage: "where the truth is kept: sqlite://PATH (default: llmgw.db in the data directory), or postgres://USER@HOST:PORT/DATABASE"},
+		{name: "store-password", def: "", scope: inEnv, secret: true},
+		{name: "store-password-file", def: "", scope: inEnv | inFile},
+		{name: "store-connections", def: "8", value: "N", check: connections, scope: serveSetting, usage: "connections that read from PostgreSQL at most; three more write, follow the log and listen"},
+		{name: "migrate", def: "true", check: toggle, scope: serveSetting, usage: "bring the store's tables up to date at the start; with =false see: llmgw migrate"},
 		{name: "bus", def: busInMemory, value: "memory|URL", check: busURL, scope: serveSetting, usage: "how nodes tell each other of changes and share what they have read: memory (this node is alone), or " + redis.Forms},
 		{name: "bus-password", def: "", scope: inEnv, secret: true},
 		{name: "bus-password-file", def: "", scope: inEnv | inFile},
@@ -96,7 +100,7 @@ func addFlags(flags *pflag.FlagSet, c scope) {
 			continue
 		}
 		if s.value == "" {
-			flags.BoolP(s.name, s.short, false, s.usage)
+			flags.BoolP(s.name, s.short, s.def == "true", s.usage)
 			continue
 		}
 		def := s.def
@@ -104,6 +108,15 @@ func addFlags(flags *pflag.FlagSet, c scope) {
 			def = shortPath(def)
 		}
 		flags.StringP(s.name, s.short, def, fmt.Sprintf("%s (`%s`)", s.usage, s.value))
+	}
+}
+
+// addNamed gives a flag set one setting.
+func addNamed(flags *pflag.FlagSet, name string) {
+	for _, s := range settingsTable() {
+		if s.name == name {
+			flags.StringP(s.name, s.short, s.def, fmt.Sprintf("%s (`%s`)", s.usage, s.value))
+		}
 	}
 }
 

@@ -88,6 +88,9 @@ func upstreamsLine(upstreams []api.UpstreamStatus) string {
 }
 
 func storeLine(s api.StoreStatus) string {
+	if s.Place != "" {
+		s.Kind += " " + s.Place
+	}
 	if !s.OK {
 		return s.Kind + " not reachable: " + s.Error
 	}

@@ -53,6 +53,8 @@ func Run(t *testing.T, empty Database) {
 		"listeners":         testListeners,
 		"history":           testHistory,
 		"rules of the past": testRulesOfThePast,
+		"texts":             testTexts,
+		"together":          testTogether,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, empty) })
 	}
