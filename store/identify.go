@@ -92,14 +92,16 @@ func readIdentity(ctx context.Context, on session, hash accounts.KeyHash) (findi
 	if err := on.one(ctx, &r, identifyText, hash[:]); err != nil {
 		return finding{}, unavailable(err)
 	}
+	found := finding{seq: r.Seq, mark: markOf(r.Hash)}
 	if !r.ID.Valid {
-		return finding{seq: r.Seq}, nil
+		return found, nil
 	}
 	who, err := r.identity()
 	if err != nil {
 		return finding{}, unavailable(err)
 	}
-	return finding{seq: r.Seq, mark: markOf(r.Hash), who: who}, nil
+	found.who = who
+	return found, nil
 }
 
 func (r *identityRow) identity() (*accounts.Identity, error) {

@@ -41,5 +41,5 @@ func onPostgres(t testing.TB, at string) store.Options {
 		t.Fatal(err)
 	}
 	p.Connections = 4
-	return store.Options{Postgres: p, Secret: secretKey(t, 1), Log: zerolog.Nop(), PollEvery: 10 * time.Millisecond, Version: "0.1.0"}
+	return store.Options{Postgres: p, Secret: secretKey(t, 1), Log: zerolog.Nop(), PollEvery: 10 * time.Millisecond, Version: "0.1.0", Node: store.Membership{Name: "a1"}}
 }
