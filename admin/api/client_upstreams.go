@@ -26,6 +26,17 @@ func (c *Client) TestUpstream(ctx context.Context, name string) (UpstreamTest, e
 	return call[UpstreamTest](ctx, c, http.MethodPost, "/upstreams/"+segment(name)+"/test", nil)
 }
 
+// DrainUpstream keeps new requests from an upstream and leaves those that it has;
+// its InFlight says how many those are. A disabled one stays disabled.
+func (c *Client) DrainUpstream(ctx context.Context, name string) (Upstream, error) {
+	return call[Upstream](ctx, c, http.MethodPost, "/upstreams/"+segment(name)+"/drain", nil)
+}
+
+// UndrainUpstream lets an upstream that is drained take requests again.
+func (c *Client) UndrainUpstream(ctx context.Context, name string) (Upstream, error) {
+	return call[Upstream](ctx, c, http.MethodPost, "/upstreams/"+segment(name)+"/undrain", nil)
+}
+
 // EnableUpstream puts an upstream to use again.
 func (c *Client) EnableUpstream(ctx context.Context, name string) (Upstream, error) {
 	return call[Upstream](ctx, c, http.MethodPost, "/upstreams/"+segment(name)+"/enable", nil)

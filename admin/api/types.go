@@ -111,7 +111,9 @@ type Upstream struct {
 	IdleTimeout string       `json:"idle_timeout,omitempty"` // a Go duration
 	Websocket   bool         `json:"websocket,omitempty"`
 	Enabled     bool         `json:"enabled"`
-	Draining    bool         `json:"draining,omitempty"` // on the node that was asked: no new requests, those under way go on
+	Draining    bool         `json:"draining,omitempty"` // no new requests, those under way go on
+	State       string       `json:"state" enum:"enabled,draining,disabled"`
+	InFlight    int          `json:"in_flight"` // exchanges under way there, on the node that was asked
 	Credentials []Credential `json:"credentials"`
 	CreatedAt   time.Time    `json:"created_at"`
 	ETag        string       `json:"etag"`
@@ -305,6 +307,7 @@ type RulesStatus struct {
 type UpstreamStatus struct {
 	Name     string `json:"name"`
 	Enabled  bool   `json:"enabled"`
+	Draining bool   `json:"draining,omitempty"`
 	Usable   bool   `json:"usable"` // has a credential that can be read, or needs none
 	Requests int64  `json:"requests"`
 	Errors   int64  `json:"errors"`
