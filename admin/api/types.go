@@ -190,6 +190,26 @@ type UpstreamTest struct {
 	Models     int    `json:"models,omitempty"` // number of models listed, where it listed any
 	DurationMS int64  `json:"duration_ms"`
 	Error      string `json:"error,omitempty"`
+
+	Chat *ChatTest `json:"chat,omitempty"` // where a model was asked
+}
+
+// TestUpstream says how an upstream is looked at.
+type TestUpstream struct {
+	Chat string `json:"chat,omitempty" maxLength:"256"` // the model to ask for a word; empty: only the list of models is asked for
+}
+
+// ChatTest is when what of a streamed answer came, in milliseconds: of the first
+// three how long they took, of the others how long after the start. 0: it did not
+// come to that.
+type ChatTest struct {
+	DNSMS        float64 `json:"dns_ms,omitempty"`
+	ConnectMS    float64 `json:"connect_ms,omitempty"`
+	TLSMS        float64 `json:"tls_ms,omitempty"`
+	FirstByteMS  float64 `json:"first_byte_ms,omitempty"`
+	FirstTokenMS float64 `json:"first_token_ms,omitempty"`
+	TotalMS      float64 `json:"total_ms"`
+	Chunks       int     `json:"chunks"` // events of the stream
 }
 
 // Rule is one rule as it is shown. Match and Action are the rule's own words.

@@ -141,28 +141,6 @@ func yesNo(yes bool) string {
 	return "no"
 }
 
-func newUpstreamsTest(a *app) *cobra.Command {
-	return &cobra.Command{
-		Use: "test NAME", Short: "ask an upstream for its models, from the gateway", Args: takes("NAME"),
-		ValidArgsFunction: first(upstreamNoun().complete(a)),
-		RunE: a.calls(func(ctx context.Context, t talk, args []string) error {
-			result, err := t.TestUpstream(ctx, args[0])
-			if err != nil {
-				return err
-			}
-			err = writeOne(ctx, t.output, result, func(w io.Writer) {
-				if result.OK {
-					fmt.Fprintln(w, tested(result))
-				}
-			})
-			if err != nil || result.OK {
-				return err
-			}
-			return failed(nil, "upstream %q: %s", args[0], tested(result))
-		}),
-	}
-}
-
 // tested says what a test found in one line.
 func tested(r api.UpstreamTest) string {
 	if r.Status == 0 {
@@ -174,6 +152,9 @@ func tested(r api.UpstreamTest) string {
 	}
 	if r.Error != "" {
 		text += ": " + r.Error
+	}
+	if r.OK && r.Chat != nil {
+		text += ": " + timings(r.Chat)
 	}
 	return text
 }
