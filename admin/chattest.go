@@ -139,7 +139,7 @@ func (c *chatTest) broken(err error) string {
 // refused says what a status means for whoever set the upstream up, and what the
 // provider says of it.
 func (c *chatTest) refused(response *http.Response) string {
-	what := ""
+	var what string
 	switch status := response.StatusCode; status {
 	case http.StatusNotFound:
 		what = fmt.Sprintf("upstream %q has no such model, or nothing at this path (404); check the model and its URL", c.upstream.Name)

@@ -46,9 +46,10 @@ func TestADrainingUpstreamKeepsWhatItHasAndGetsNothingNew(t *testing.T) {
 		select {
 		case <-goOn:
 			say(c, chunk("data: [DONE]\n\n"), "0\r\n\r\n")
+			return true // or the request after it might find the connection closing
 		case <-r.gone:
+			return false
 		}
-		return false
 	})
 	spare := newWireUpstream(t, func(c net.Conn, _ *sent) bool {
 		say(c, answerText("application/json", `{"from":"spare"}`))

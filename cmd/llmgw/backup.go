@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -214,10 +215,9 @@ func explainBackup(file string, err error) error {
 
 // damage is what is wrong with a damaged backup, without what was being done.
 func damage(err error) string {
-	for inner := err; inner != nil; inner = errors.Unwrap(inner) {
-		if inner != store.ErrDamaged && errors.Is(inner, store.ErrDamaged) {
-			err = inner
-		}
+	text := oneLine(err.Error())
+	for _, doing := range []string{"restoring: ", "saving backup: ", "verifying backup: "} {
+		text = strings.TrimPrefix(text, doing)
 	}
-	return oneLine(err.Error())
+	return text
 }

@@ -40,8 +40,8 @@ func upstreamNoun() *noun[api.Upstream] {
 func upstreamColumns() []column[api.Upstream] {
 	return []column[api.Upstream]{
 		{name: "NAME", text: func(u api.Upstream) string { return u.Name }},
-		{name: "ON", text: func(u api.Upstream) string { return sign(u.State == "enabled", usable(u)) }},
-		{name: "STATE", text: func(u api.Upstream) string { return u.State }},
+		{name: "ON", text: func(u api.Upstream) string { return sign(u.Enabled && !u.Draining, usable(u)) }},
+		{name: "STATE", text: func(u api.Upstream) string { return dash(u.State) }},
 		{name: "PROVIDER", text: func(u api.Upstream) string { return u.Provider }},
 		{name: "URL", text: func(u api.Upstream) string { return u.URL }},
 		{name: "CREDENTIAL", text: credentials},
@@ -105,7 +105,7 @@ func credential(c api.Credential) string {
 
 func showUpstream(w io.Writer, u api.Upstream) {
 	lines := []string{
-		"name", u.Name, "id", u.ID, "provider", u.Provider, "url", u.URL, "auth", dash(u.Auth), "state", u.State,
+		"name", u.Name, "id", u.ID, "provider", u.Provider, "url", u.URL, "auth", dash(u.Auth), "state", dash(u.State),
 		"in flight", strconv.Itoa(u.InFlight),
 	}
 	for _, c := range u.Credentials {
