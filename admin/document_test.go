@@ -131,6 +131,9 @@ func TestEveryOperationAnswersAsTheDocumentSays(t *testing.T) {
 	call("POST", "/upstreams/{name}/test", "/upstreams/up/test", "")
 	call("POST", "/upstreams/{name}/disable", "/upstreams/up/disable", "")
 	call("POST", "/upstreams/{name}/enable", "/upstreams/up/enable", "")
+	call("POST", "/upstreams/{name}/drain", "/upstreams/up/drain", "")
+	call("POST", "/upstreams/{name}/undrain", "/upstreams/up/undrain", "")
+	call("POST", "/upstreams/{name}/test", "/upstreams/up/test", `{"chat":"m-1"}`)
 	call("PUT", "/upstreams/{name}/credential", "/upstreams/up/credential", `{"name":"b","secret":"ijklmnop","weight":2}`)
 	call("POST", "/upstreams/{name}/credential/rotate", "/upstreams/up/credential/rotate", `{"name":"b","secret":"qrstuvwx"}`)
 	call("POST", "/upstreams/{name}/credentials/{id}/disable", "/upstreams/up/credentials/b/disable", "")
@@ -176,8 +179,8 @@ func TestEveryOperationAnswersAsTheDocumentSays(t *testing.T) {
 	call("POST", "/upstreams", "/upstreams", `{"name":"spare","provider":"generic","url":"http://127.0.0.1:1"}`)
 	call("DELETE", "/upstreams/{name}", "/upstreams/spare", "")
 
-	elsewhere := map[string]bool{ // on a login, with a listener, or without an end; their own tests have them
-		"GET /api/v1/events": true,
+	elsewhere := map[string]bool{ // on a login, with a listener, or without an end, or answers with a file; their own tests have them
+		"GET /api/v1/events": true, "POST /api/v1/backup": true,
 		"GET /api/v1/secret": true, "POST /api/v1/secret/rotate": true, // of a whole node
 		"POST /api/v1/tokens": true, "DELETE /api/v1/tokens/{name}": true, "POST /api/v1/admin-link": true,
 	}

@@ -51,8 +51,11 @@ func (s *Server) registerEvents(r routes) {
 
 // callContext bounds a call, but for the one that is bounded by itself.
 func callContext(r *http.Request) (context.Context, context.CancelFunc) {
-	if r.Method == http.MethodGet && r.URL.Path == "/api/v1"+eventsPath {
+	switch r.Method + " " + r.URL.Path {
+	case http.MethodGet + " /api/v1" + eventsPath:
 		return context.WithCancel(r.Context())
+	case http.MethodPost + " /api/v1" + backupPath:
+		return context.WithTimeout(r.Context(), backupLimit)
 	}
 	return context.WithTimeout(r.Context(), callLimit)
 }

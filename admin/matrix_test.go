@@ -45,6 +45,7 @@ func exceptions() map[string]string {
 		"POST /api/v1/explain": "viewer", // changes nothing
 
 		"GET /api/v1/secret":         "admin",
+		"POST /api/v1/backup":        "admin",
 		"POST /api/v1/secret/rotate": "socket",
 	}
 }

@@ -36,11 +36,7 @@ func Restore(ctx context.Context, backup string, o Options) (aside string, err e
 	if _, err := VerifyBackup(ctx, backup); err != nil {
 		return "", fmt.Errorf("restoring: %w", err)
 	}
-	err = inBackup(backup, func(on session) error {
-		_, err := readIssuer(ctx, on, o.Secret)
-		return opensAll(ctx, on, o.Secret, err)
-	})
-	if err != nil {
+	if err := BackupOpens(ctx, backup, o.Secret); err != nil {
 		return "", fmt.Errorf("restoring: %w", err)
 	}
 	fresh, err := copyBeside(backup, o.Path)
@@ -53,6 +49,17 @@ func Restore(ctx context.Context, backup string, o Options) (aside string, err e
 	return aside, nil
 }
 
+// BackupOpens says whether a secret key opens what is sealed in a backup: the
+// store's own secret is opened, and no value names another key.
+//
+// Errors: *SealedError, which wraps an *accounts.WrongKeyError.
+func BackupOpens(ctx context.Context, backup string, key accounts.Sealer) error {
+	return inBackup(backup, func(on session) error {
+		_, err := readIssuer(ctx, on, key)
+		return opensAll(ctx, on, key, err)
+	})
+}
+
 // copyBeside copies a file into the folder of another, for its owner only.
 func copyBeside(from, beside string) (path string, err error) {
 	source, err := os.Open(from)
@@ -60,15 +67,7 @@ func copyBeside(from, beside string) (path string, err error) {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, source.Close()) }()
-	f, err := os.CreateTemp(filepath.Dir(beside), ".restore") // 0600
-	if err != nil {
-		return "", err
-	}
-	_, err = io.Copy(f, source)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return "", errors.Join(err, os.Remove(f.Name()))
-	}
-	return f.Name(), nil
+	return keepBeside(beside, ".restore", source)
 }
 
 // replaceStore puts fresh at path, and what is there aside.

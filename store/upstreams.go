@@ -41,6 +41,7 @@ type settings struct {
 	MaxIdle        int      `json:"max_idle,omitempty"`
 	IdleTimeout    span     `json:"idle_timeout,omitempty"`
 	Websocket      bool     `json:"websocket,omitempty"`
+	Draining       bool     `json:"draining,omitempty"`
 }
 
 // span is a duration that stands in JSON as people write it: "1m30s".
@@ -61,7 +62,7 @@ func upstreamRowOf(u *accounts.Upstream) (upstreamRow, error) {
 		Wires: u.Wires, Models: u.Models,
 		Connect: span(u.Timeouts.Connect), ResponseHeader: span(u.Timeouts.ResponseHeader),
 		FirstToken: span(u.Timeouts.FirstToken), Idle: span(u.Timeouts.Idle), Total: span(u.Timeouts.Total),
-		MaxIdle: u.MaxIdle, IdleTimeout: span(u.IdleTimeout), Websocket: u.Websocket,
+		MaxIdle: u.MaxIdle, IdleTimeout: span(u.IdleTimeout), Websocket: u.Websocket, Draining: u.Draining,
 	})
 	return upstreamRow{
 		ID: u.ID, Name: u.Name, Provider: string(u.Provider), URL: u.URL, Auth: string(u.Auth),
@@ -82,7 +83,7 @@ func (r *upstreamRow) upstream() (accounts.Upstream, error) {
 			FirstToken: time.Duration(s.FirstToken), Idle: time.Duration(s.Idle), Total: time.Duration(s.Total),
 		},
 		MaxIdle: s.MaxIdle, IdleTimeout: time.Duration(s.IdleTimeout), Websocket: s.Websocket,
-		Enabled: r.Enabled, CreatedAt: moment(r.CreatedAt), Seq: r.Seq,
+		Enabled: r.Enabled, Draining: s.Draining, CreatedAt: moment(r.CreatedAt), Seq: r.Seq,
 	}, nil
 }
 

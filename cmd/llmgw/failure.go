@@ -31,8 +31,8 @@ const exitCodesHelp = `What the exit code of llmgw says:
   0         done
   1         failed; for diff: differences exist; for rules test and explain:
             not as expected; for health and doctor: not healthy
-  2         wrong usage: unknown flag, missing argument; delete, revoke or
-            rollback without --yes where nobody can be asked
+  2         wrong usage: unknown flag, missing argument; delete, revoke,
+            rollback or restore without --yes where nobody can be asked
   3         invalid input: configuration or rules file has errors, each shown
             with file:line:column
   4         not logged in, or not allowed
