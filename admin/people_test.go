@@ -238,6 +238,24 @@ func (s peopled) PutUser(u accounts.User) error {
 	return nil
 }
 
+func (s peopled) Users() ([]accounts.User, error) { return s.people.Users(context.Background()) }
+
+func (s peopled) Session(id string) (accounts.Session, error) {
+	return s.people.Session(context.Background(), id)
+}
+
+func (s peopled) Sessions(userID string) ([]accounts.Session, error) {
+	return s.people.Sessions(context.Background(), userID)
+}
+
+func (s peopled) PutSession(session accounts.Session) error {
+	return s.people.PutSession(context.Background(), session)
+}
+
+func (s peopled) DeleteSession(id string) error {
+	return s.people.DeleteSession(context.Background(), id)
+}
+
 var (
 	_ admin.AccountStore = (*people)(nil)
 	_ admin.UserState    = peopled{}

@@ -40,9 +40,7 @@ type Options struct {
 	// to it in error ("401 2 min ago"); nil: nobody knows.
 	LastErrors func() map[string]string
 
-	// Accounts are the users and their logins; nil: there are none, and the admin
-	// socket is the only way in.
-	Accounts AccountStore
+	Accounts AccountStore // the users and their logins
 	// Open lets everybody in as an admin, without a login.
 	Open bool
 	// Peer is the address that a request comes from, as far as proxies in front
@@ -126,9 +124,6 @@ func (s *Server) openLogins(o *Options) (err error) {
 		s.peer = addressOf
 	}
 	s.peers, s.targets = newThrottle(longestOfPeer, s.now), newThrottle(longestOfUser, s.now)
-	if s.accounts == nil {
-		return nil
-	}
 	s.signer = &signer{sealed: s.accounts.Sealed, now: s.now}
 	s.passwords, err = newPasswords()
 	return err
@@ -177,9 +172,7 @@ func forget(described huma.API) {
 func (s *Server) register(a huma.API) {
 	r := routes{api: a, server: s}
 	get(r, viewer, "/status", "Show the gateway at a glance", s.showStatus)
-	if s.accounts != nil {
-		s.registerLogins(r)
-	}
+	s.registerLogins(r)
 
 	get(r, member, "/keys", "List keys", s.listKeys)
 	get(r, member, "/keys/{name}", "Show a key", s.showKey)

@@ -73,8 +73,8 @@ type AuditQuery struct {
 	Limit        int       // entries; 0: all
 }
 
-// AccountStore is what logins need to know and keep. Sessions are no changes:
-// what becomes of them is in no log.
+// AccountStore is what logins need to know and keep. Logins are no changes: what
+// becomes of them is in no log.
 type AccountStore interface {
 	UserStore
 	SessionStore
@@ -103,7 +103,17 @@ type State interface {
 	UpstreamState
 	KeyState
 	UserState
+	SessionState
 	BindingState
+}
+
+// SessionState holds logins, personal access tokens and admin links. One that is
+// put or deleted here stands in the audit.
+type SessionState interface {
+	Session(id string) (accounts.Session, error)
+	Sessions(userID string) ([]accounts.Session, error) // "": of everybody
+	PutSession(session accounts.Session) error
+	DeleteSession(id string) error
 }
 
 // UserState holds the users, found by name or ID. A user who is disabled, or whose password becomes
