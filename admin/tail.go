@@ -22,7 +22,7 @@ const (
 	remembered   = 10_000 // exchanges that have ended
 	rememberText = 256    // bytes of a text that a caller chose: a path, a model
 	maxListeners = 64
-	maxListening = 16 // of these, by one user
+	maxListening = 16          // of these, by one user
 	goodbyeLimit = time.Second // for the streams of events to end with the server
 )
 
