@@ -170,13 +170,23 @@ func (s *Store) RenewSession(ctx context.Context, old, next accounts.KeyHash, no
 	return renewed, err
 }
 
+// maxSpent is how many used refresh tokens of a login are known. A login that is
+// refreshed as its access tokens end uses 1,344 in the two weeks until the first of
+// them is forgotten.
+const maxSpent = 2048
+
 // spend notes that the refresh token of a session is used, and forgets those
-// that would have ended by now.
+// that would have ended by now, and the oldest of too many.
 func spend(ctx context.Context, on session, s *accounts.Session, now time.Time) error {
 	if _, err := on.run(ctx, `DELETE FROM spent_refreshes WHERE session_id = ? AND expires_at <= ?`, s.ID, moment(now)); err != nil {
 		return unavailable(err)
 	}
-	_, err := on.run(ctx, `INSERT INTO spent_refreshes (hash, session_id, expires_at) VALUES (?, ?, ?)`,
+	_, err := on.run(ctx, `DELETE FROM spent_refreshes WHERE session_id = ? AND expires_at < (SELECT expires_at FROM spent_refreshes
+		WHERE session_id = ? ORDER BY expires_at DESC LIMIT 1 OFFSET ?)`, s.ID, s.ID, maxSpent-2)
+	if err != nil {
+		return unavailable(err)
+	}
+	_, err = on.run(ctx, `INSERT INTO spent_refreshes (hash, session_id, expires_at) VALUES (?, ?, ?)`,
 		s.Hash[:], s.ID, s.ExpiresAt)
 	return unavailable(err)
 }

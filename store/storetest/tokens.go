@@ -2,8 +2,10 @@ package storetest
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/llmgw/llmgw/accounts"
 	"github.com/llmgw/llmgw/store"
@@ -46,6 +48,29 @@ func testTokens(t *testing.T, empty Database) {
 		})
 		if left := ids(t, s, "user_dana"); !errors.Is(err, enough) || strings.Join(left, ",") != "session_1" {
 			t.Errorf("%v, and there are %q", err, left)
+		}
+	})
+	t.Run("of a login that is refreshed without end only so many used tokens are kept", func(t *testing.T) {
+		s := withUsers(t, empty, "dana")
+		noted(t, s.PutSession(t.Context(), login("1", "dana")))
+		at, of := time.Now(), func(n int) accounts.KeyHash { return accounts.HashKey(fmt.Sprint("refresh-", n)) }
+		renew := func(old, next int) error {
+			at = at.Add(time.Second)
+			_, err := s.RenewSession(t.Context(), of(old), of(next), at, at.Add(24*time.Hour))
+			return err
+		}
+		const kept = 2048
+		for n := 1; n <= kept+2; n++ {
+			noted(t, renew(n, n+1))
+		}
+		// The first and the second are forgotten: they are no login's, and end none.
+		for _, n := range []int{1, 2} {
+			if err := renew(n, 0); !errors.Is(err, accounts.ErrNotFound) || len(ids(t, s, "user_dana")) != 1 {
+				t.Errorf("token %d: %v, and there are %q", n, err, ids(t, s, "user_dana"))
+			}
+		}
+		if err := renew(3, 0); !errors.Is(err, accounts.ErrNotFound) || len(ids(t, s, "user_dana")) != 0 {
+			t.Errorf("token 3, which is known, ends nothing: %v", err)
 		}
 	})
 	t.Run("one of nobody is not made, and one that is not there not ended", func(t *testing.T) {
