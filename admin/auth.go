@@ -72,7 +72,25 @@ func (s *Server) callerByToken(ctx context.Context, text string) (caller, error)
 	if kindOf(&session) != tokenKind {
 		return caller{}, loginEnded()
 	}
-	return s.callerIn(ctx, &session, viaToken, session.Role)
+	c, err := s.callerIn(ctx, &session, viaToken, session.Role)
+	if err == nil {
+		s.noteUse(ctx, &session)
+	}
+	return c, err
+}
+
+// noteUse writes down, once a minute, that a token is used. That it could not be
+// is no reason to refuse a call.
+func (s *Server) noteUse(ctx context.Context, session *accounts.Session) {
+	now := s.now()
+	if now.Sub(session.UsedAt) < time.Minute {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, storeLook)
+	defer cancel()
+	if err := s.accounts.NoteSessionUse(ctx, map[string]time.Time{session.ID: now}); err != nil {
+		s.log.Warn().Err(err).Str("token", session.ID).Msg("the use of a token could not be noted")
+	}
 }
 
 func (s *Server) callerByLogin(ctx context.Context, text string) (caller, error) {

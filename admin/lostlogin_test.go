@@ -233,6 +233,25 @@ func TestTokensAndLinksStandInTheAudit(t *testing.T) {
 	}
 }
 
+func TestTheUseOfATokenIsNotedToTheMinute(t *testing.T) {
+	g := openStore(t)
+	base := g.listen(t)
+	g.user(t, "dana", accounts.RoleViewer, rightPassword)
+	dana := as(t, base, login(t, base, "dana").Access)
+	created, err := dana.CreateToken(t.Context(), api.NewToken{Name: "ci"})
+	must(t, err)
+	for _, passed := range []time.Duration{0, 59 * time.Second, time.Second} {
+		g.clock.Pass(passed)
+		_, err = as(t, base, created.Secret).Me(t.Context())
+		must(t, err)
+		list, err := dana.Tokens(t.Context(), "")
+		must(t, err)
+		if want := g.clock.Now().Truncate(time.Minute); len(list) != 1 || list[0].UsedAt == nil || !list[0].UsedAt.Equal(want) {
+			t.Errorf("used at %v, want %s", list[0].UsedAt, want)
+		}
+	}
+}
+
 func TestNobodyIsCalledLikeThoseWhoAreNoUsers(t *testing.T) {
 	g := openStore(t)
 	g.user(t, "dana", accounts.RoleOperator, "")

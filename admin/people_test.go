@@ -196,6 +196,18 @@ func (p *people) DeleteSession(_ context.Context, id string) error {
 	return err
 }
 
+func (p *people) NoteSessionUse(_ context.Context, uses map[string]time.Time) error {
+	leave, err := p.enter()
+	defer leave()
+	for id, at := range uses {
+		if s, there := p.sessions[id]; there {
+			s.UsedAt = at.Truncate(time.Minute)
+			p.sessions[id] = s
+		}
+	}
+	return err
+}
+
 func (p *people) Sealed(_ context.Context, name string, make func() ([]byte, error)) ([]byte, error) {
 	leave, err := p.enter()
 	defer leave()

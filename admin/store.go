@@ -94,6 +94,8 @@ type SessionStore interface {
 	// replaced before ends the session and is ErrNotFound: somebody has a copy.
 	RenewSession(ctx context.Context, old, renewed accounts.KeyHash, now, expires time.Time) (accounts.Session, error)
 	DeleteSession(ctx context.Context, id string) error
+	// NoteSessionUse notes when sessions were last used, by their IDs.
+	NoteSessionUse(ctx context.Context, uses map[string]time.Time) error
 }
 
 // State is the truth within one change.
