@@ -47,9 +47,7 @@ type Options struct {
 	// nobody counts.
 	InFlight func() map[string]int
 
-	// Accounts are the users and their logins; nil: there are none, and the admin
-	// socket is the only way in.
-	Accounts AccountStore
+	Accounts AccountStore // the users and their logins
 	// Open lets everybody in as an admin, without a login.
 	Open bool
 	// Peer is the address that a request comes from, as far as proxies in front
@@ -136,9 +134,6 @@ func (s *Server) openLogins(o *Options) (err error) {
 		s.peer = addressOf
 	}
 	s.peers, s.targets = newThrottle(longestOfPeer, s.now), newThrottle(longestOfUser, s.now)
-	if s.accounts == nil {
-		return nil
-	}
 	s.signer = &signer{sealed: s.accounts.Sealed, now: s.now}
 	s.passwords, err = newPasswords()
 	return err
@@ -187,9 +182,7 @@ func forget(described huma.API) {
 func (s *Server) register(a huma.API) {
 	r := routes{api: a, server: s}
 	get(r, viewer, "/status", "Show the gateway at a glance", s.showStatus)
-	if s.accounts != nil {
-		s.registerLogins(r)
-	}
+	s.registerLogins(r)
 
 	get(r, member, "/keys", "List keys", s.listKeys)
 	get(r, member, "/keys/{name}", "Show a key", s.showKey)

@@ -25,7 +25,8 @@ func besides() []string { return []string{"-wal", "-shm", "-journal"} }
 // left what was there, "" where there was nothing. Whoever calls it holds the
 // lock of the data directory, so that no gateway starts meanwhile.
 //
-// The backup is verified first, and must open with o.Secret. At every moment one
+// The backup is verified first, and must open with o.Secret. Logins of then are
+// not among what comes back; keys and tokens that were taken away since are. At every moment one
 // whole store stands at o.Path, the old one or the new one.
 //
 // Errors: those of VerifyBackup and, for the secret key, of Open;
@@ -42,6 +43,9 @@ func Restore(ctx context.Context, backup string, o Options) (aside string, err e
 	fresh, err := copyBeside(backup, o.Path)
 	if err != nil {
 		return "", fmt.Errorf("restoring: copying the backup: %w", err)
+	}
+	if err := endLogins(ctx, fresh); err != nil {
+		return "", fmt.Errorf("restoring: %w", errors.Join(err, removed(fresh)))
 	}
 	if aside, err = replaceStore(ctx, fresh, o.Path); err != nil {
 		return aside, fmt.Errorf("restoring: %w", errors.Join(err, removed(fresh)))

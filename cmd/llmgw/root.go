@@ -14,6 +14,7 @@ import (
 type app struct {
 	shell
 	command *cobra.Command // nil until the command line was understood
+	typed   *keyboard      // nil until somebody was asked; see keys
 }
 
 const (
