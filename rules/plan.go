@@ -185,11 +185,13 @@ func longestRising(values []int) []int {
 }
 
 // fieldChanges lists what differs between two rules, as "field: was → is".
-func fieldChanges(before, after *Rule) []string {
+func fieldChanges(before, after *Rule) []string { return treeChanges(before.tree(), after.tree()) }
+
+func treeChanges(before, after *yaml.Node) []string {
 	was, is := map[string]string{}, map[string]string{}
 	var names []string
-	flatten(before.tree(), "", func(field, value string) { was[field] = value; names = append(names, field) })
-	flatten(after.tree(), "", func(field, value string) {
+	flatten(before, "", func(field, value string) { was[field] = value; names = append(names, field) })
+	flatten(after, "", func(field, value string) {
 		if is[field] = value; was[field] == "" {
 			names = append(names, field)
 		}
