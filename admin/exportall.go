@@ -81,13 +81,25 @@ func newStored(files []rules.File, upstreams []accounts.Upstream, users []accoun
 	for i := range keys {
 		s.objects.Keys = append(s.objects.Keys, rules.WrittenKey{Key: keys[i], Owner: s.names.users[keys[i].UserID]})
 	}
+	s.bind(bindings)
+	s.objects.Sort()
+	return s
+}
+
+// bind takes over the bindings whose ends are known, in the order of Sort, so
+// that bindings and objects.Bindings go on together.
+func (s *stored) bind(bindings []accounts.Binding) {
+	bindings = slices.Clone(bindings)
+	slices.SortStableFunc(bindings, func(a, b accounts.Binding) int {
+		left, right := s.names.writtenBinding(&a), s.names.writtenBinding(&b)
+		return left.Compare(&right)
+	})
 	for i := range bindings {
 		if b := s.names.writtenBinding(&bindings[i]); b.Upstream != "" && b.Key+b.User+b.Tag != "" {
 			s.objects.Bindings = append(s.objects.Bindings, b)
 			s.bindings = append(s.bindings, bindings[i].ID)
 		}
 	}
-	return s
 }
 
 // isObject says whether a key is one that people made and still use.

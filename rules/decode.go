@@ -93,7 +93,7 @@ func (d *decoder) document(n *yaml.Node) File {
 			return
 		}
 		elsewhere = true
-		d.refuse(at(key), key.Value, "files of all kinds: llmgw apply", "%s are no rules", key.Value)
+		d.refuse(at(key), key.Value, "apply files of every kind with: llmgw apply -f FILE", "%s are no rules", key.Value)
 	})
 	if seen == nil {
 		return f

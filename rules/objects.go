@@ -133,7 +133,9 @@ func (b *WrittenBinding) same(other *WrittenBinding) bool {
 		b.Upstream == other.Upstream && b.Credential == other.Credential
 }
 
-func (b *WrittenBinding) compare(other *WrittenBinding) int {
+// Compare is the order in which bindings are written: by Order, then by who and
+// where to.
+func (b *WrittenBinding) Compare(other *WrittenBinding) int {
 	return cmp.Or(
 		cmp.Compare(b.Order, other.Order), cmp.Compare(b.Key, other.Key), cmp.Compare(b.User, other.User),
 		cmp.Compare(b.Tag, other.Tag), cmp.Compare(b.Upstream, other.Upstream), cmp.Compare(b.Credential, other.Credential),
@@ -158,9 +160,18 @@ func PairBindings(before, after []WrittenBinding) []int {
 			}
 		}
 	}
-	pair(func(a, b *WrittenBinding) bool { return a.compare(b) == 0 })
+	pair(func(a, b *WrittenBinding) bool { return a.Compare(b) == 0 })
 	pair((*WrittenBinding).same)
 	return pairs
+}
+
+// Sort brings objects into the order in which they are written, so that the same
+// ones always look the same. Sets keep theirs.
+func (o *Objects) Sort() {
+	slices.SortStableFunc(o.Upstreams, func(a, b WrittenUpstream) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortStableFunc(o.Users, func(a, b WrittenUser) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortStableFunc(o.Keys, func(a, b WrittenKey) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortStableFunc(o.Bindings, func(a, b WrittenBinding) int { return a.Compare(&b) })
 }
 
 // Append adds what another file says.

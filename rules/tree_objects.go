@@ -20,26 +20,25 @@ type Document struct {
 // be there any or none, and one for each set. The same objects always give the
 // same bytes, and DecodeObjects gives them again.
 func EncodeObjects(o *Objects) []Document {
+	sorted := Objects{Upstreams: slices.Clone(o.Upstreams), Users: slices.Clone(o.Users), Keys: slices.Clone(o.Keys), Bindings: slices.Clone(o.Bindings)}
+	sorted.Sort()
 	documents := []Document{
-		listed(KindUpstream, trees(o.Upstreams, func(a, b *WrittenUpstream) int { return cmp.Compare(a.Name, b.Name) }, (*WrittenUpstream).tree)),
-		listed(KindUser, trees(o.Users, func(a, b *WrittenUser) int { return cmp.Compare(a.Name, b.Name) }, (*WrittenUser).tree)),
-		listed(KindKey, trees(o.Keys, func(a, b *WrittenKey) int { return cmp.Compare(a.Name, b.Name) }, (*WrittenKey).tree)),
+		listed(KindUpstream, trees(sorted.Upstreams, (*WrittenUpstream).tree)),
+		listed(KindUser, trees(sorted.Users, (*WrittenUser).tree)),
+		listed(KindKey, trees(sorted.Keys, (*WrittenKey).tree)),
 	}
 	for _, f := range inOrder(o.Sets) {
 		if len(f.Rules) > 0 {
 			documents = append(documents, Document{Name: "rules-" + f.Set, YAML: Encode([]File{f})})
 		}
 	}
-	return append(documents, listed(KindBinding, trees(o.Bindings, (*WrittenBinding).compare, (*WrittenBinding).tree)))
+	return append(documents, listed(KindBinding, trees(sorted.Bindings, (*WrittenBinding).tree)))
 }
 
-// trees writes objects in their order.
-func trees[T any](objects []T, compare func(a, b *T) int, tree func(*T) *yaml.Node) *yaml.Node {
-	ordered := slices.Clone(objects)
-	slices.SortStableFunc(ordered, func(a, b T) int { return compare(&a, &b) })
+func trees[T any](objects []T, tree func(*T) *yaml.Node) *yaml.Node {
 	list := &yaml.Node{Kind: yaml.SequenceNode}
-	for i := range ordered {
-		list.Content = append(list.Content, tree(&ordered[i]))
+	for i := range objects {
+		list.Content = append(list.Content, tree(&objects[i]))
 	}
 	if len(objects) == 0 {
 		list.Style = yaml.FlowStyle
@@ -117,7 +116,7 @@ func (u *WrittenUpstream) credentials() []object {
 		o := object{}
 		o.put("name", textNode(c.Name))
 		o.text("reference", c.Reference)
-		o.put("weight", numberNode(c.Weight))
+		o.put("weight", numberNode(max(c.Weight, 1)))
 		o.enabled(c.Enabled)
 		objects = append(objects, o)
 	}
