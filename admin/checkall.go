@@ -44,6 +44,7 @@ func (c FileCheck) Read(sources []api.Source) (rules.Objects, rules.Problems) {
 		b := &all.Bindings[i]
 		problems = append(problems, located(b, checkBinding(asked(b)))...)
 	}
+	problems.Sort()
 	return all, onePerPlace(problems)
 }
 

@@ -81,6 +81,7 @@ func (m *making) all(ctx context.Context) error {
 		}
 	}
 	if len(m.problems) > 0 {
+		m.problems.Sort()
 		return invalid(viewProblems(m.problems))
 	}
 	for _, step := range []func(context.Context) error{m.rules, m.bindings, m.shrink, m.leave} {

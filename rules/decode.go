@@ -34,7 +34,7 @@ func Decode(name string, source []byte) ([]File, Problems) {
 		files[i] = d.document(document)
 	}
 	d.check(func(c *checker) { c.files(files) })
-	d.problems.sort()
+	d.problems.Sort()
 	return files, d.limited()
 }
 

@@ -43,7 +43,7 @@ func DecodeObjects(name string, source []byte) (Objects, Problems) {
 		d.everything(document, &all)
 	}
 	d.check(func(c *checker) { c.files(all.Sets) })
-	d.problems.sort()
+	d.problems.Sort()
 	return all, d.limited()
 }
 

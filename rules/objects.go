@@ -2,6 +2,7 @@ package rules
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -127,10 +128,15 @@ func (b *WrittenBinding) Name() string {
 	return who + " → " + to
 }
 
-// same says whether two bindings are the same one, a binding having no name.
-func (b *WrittenBinding) same(other *WrittenBinding) bool {
-	return b.Key == other.Key && b.User == other.User && b.Tag == other.Tag &&
-		b.Upstream == other.Upstream && b.Credential == other.Credential
+// ends is what two bindings have in common that are the same one, a binding
+// having no name.
+func (b *WrittenBinding) ends() string {
+	return strings.Join([]string{b.Key, b.User, b.Tag, b.Upstream, b.Credential}, "\x00")
+}
+
+// whole is all of a binding.
+func (b *WrittenBinding) whole() string {
+	return fmt.Sprintf("%s\x00%d\x00%d\x00%q", b.ends(), b.Order, b.Weight, b.Models)
 }
 
 // Compare is the order in which bindings are written: by Order, then by who and
@@ -151,17 +157,22 @@ func PairBindings(before, after []WrittenBinding) []int {
 	for i := range pairs {
 		pairs[i] = -1
 	}
-	pair := func(alike func(a, b *WrittenBinding) bool) {
-		for i := range after {
-			for j := range before {
-				if pairs[i] < 0 && !taken[j] && alike(&after[i], &before[j]) {
-					pairs[i], taken[j] = j, true
-				}
+	for _, alike := range []func(*WrittenBinding) string{(*WrittenBinding).whole, (*WrittenBinding).ends} {
+		waiting := map[string][]int{}
+		for j := range before {
+			if !taken[j] {
+				waiting[alike(&before[j])] = append(waiting[alike(&before[j])], j)
 			}
 		}
+		for i := range after {
+			found := waiting[alike(&after[i])]
+			if pairs[i] >= 0 || len(found) == 0 {
+				continue
+			}
+			pairs[i], taken[found[0]] = found[0], true
+			waiting[alike(&after[i])] = found[1:]
+		}
 	}
-	pair(func(a, b *WrittenBinding) bool { return a.Compare(b) == 0 })
-	pair((*WrittenBinding).same)
 	return pairs
 }
 
