@@ -121,7 +121,7 @@ func (a *app) agreeOnAll(ctx context.Context, t talk, request *api.ApplyObjects,
 	}
 	question := fmt.Sprintf("Apply %s?", plural(len(plan.Changes), "change"))
 	if len(gone) > 0 {
-		question = fmt.Sprintf("Apply %s and delete %s?", plural(len(plan.Changes), "change"), strings.Join(gone, ", "))
+		question = fmt.Sprintf("Apply %s, deleting %s?", plural(len(plan.Changes), "change"), strings.Join(gone, ", "))
 	}
 	yes, err := a.confirm(ctx, question)
 	if err == nil && !yes {

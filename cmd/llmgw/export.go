@@ -52,7 +52,7 @@ func oneStream(documents []api.Document) string {
 }
 
 func (a *app) exportTo(dir string, export api.ExportedObjects) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return failed(err, "making the directory: %v", err)
 	}
 	var written []string
