@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
-	"slices"
-	"strings"
 
 	"github.com/llmgw/llmgw/accounts"
 	"github.com/llmgw/llmgw/admin/api"
@@ -33,6 +30,7 @@ type making struct {
 	lost     []string // secrets that nothing brings back
 	next     []string // what is left to do by hand
 
+	bound  []accounts.Binding  // those of the files, without ID and birthday
 	shrunk []accounts.Upstream // without the credentials that are to go, once no binding names them
 }
 
@@ -75,7 +73,7 @@ func (s *Server) newMaking(st State, files *rules.Objects, prune bool, may permi
 }
 
 func (m *making) all(ctx context.Context) error {
-	for _, step := range []func(context.Context) error{m.users, m.upstreams, m.keys, m.dangling} {
+	for _, step := range []func(context.Context) error{m.users, m.upstreams, m.keys, m.resolve} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -206,172 +204,4 @@ func (m *making) rules(context.Context) error {
 		m.warnings = append(m.warnings, warnings...)
 	}
 	return storeSets(m.st, before, after)
-}
-
-// dangling finds bindings that name what is neither in the files nor in the
-// gateway.
-func (m *making) dangling(context.Context) error {
-	now, err := storedIn(m.st)
-	if err != nil {
-		return err
-	}
-	keys, users, upstreams := map[string]bool{}, map[string]bool{}, map[string]*rules.WrittenUpstream{}
-	for i := range now.objects.Keys {
-		keys[now.objects.Keys[i].Name] = true
-	}
-	for i := range now.objects.Users {
-		users[now.objects.Users[i].Name] = true
-	}
-	for i := range now.objects.Upstreams {
-		upstreams[now.objects.Upstreams[i].Name] = &now.objects.Upstreams[i]
-	}
-	for i := range m.files.Bindings {
-		b := &m.files.Bindings[i]
-		const elsewhere = "no %s %q in the files or the gateway"
-		if b.Key != "" && !keys[b.Key] {
-			m.refuse(b, "key", fmt.Sprintf(elsewhere, "key", b.Key), "")
-		}
-		if b.User != "" && !users[b.User] {
-			m.refuse(b, "user", fmt.Sprintf(elsewhere, "user", b.User), "")
-		}
-		upstream := upstreams[b.Upstream]
-		if upstream == nil {
-			m.refuse(b, "upstream", fmt.Sprintf(elsewhere, "upstream", b.Upstream), "")
-			continue
-		}
-		if b.Credential != "" && !slices.ContainsFunc(upstream.Credentials, func(c accounts.Credential) bool { return c.Name == b.Credential }) {
-			m.refuse(b, "credential", fmt.Sprintf("upstream %q has no credential %q", b.Upstream, b.Credential), "")
-		}
-	}
-	return nil
-}
-
-func (m *making) bindings(context.Context) error {
-	pairs := rules.PairBindings(m.before.objects.Bindings, m.files.Bindings)
-	kept := map[string]bool{}
-	for i, j := range pairs {
-		binding, err := newBinding(m.st, asked(&m.files.Bindings[i]))
-		if err != nil {
-			return err
-		}
-		if j < 0 {
-			binding.ID, binding.CreatedAt = accounts.NewID("binding", m.server.now()), m.server.now()
-		} else {
-			old, err := m.st.Binding(m.before.bindings[j])
-			if err != nil {
-				return err
-			}
-			binding.ID, binding.CreatedAt = old.ID, old.CreatedAt
-			kept[old.ID] = true
-		}
-		if err := m.st.PutBinding(binding); err != nil {
-			return err
-		}
-	}
-	if !m.prune || !m.files.Holds(rules.KindBinding) {
-		return nil
-	}
-	for _, id := range m.before.bindings {
-		if kept[id] {
-			continue
-		}
-		if err := m.st.DeleteBinding(id); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// leave deletes what no file names, of the kinds that the files hold. What
-// something else still names is told all at once.
-func (m *making) leave(ctx context.Context) error {
-	if !m.prune {
-		return nil
-	}
-	var inUse []string
-	for _, delete := range []func(context.Context) error{m.leaveKeys, m.leaveUsers, m.leaveUpstreams} {
-		err := delete(ctx)
-		if errors.Is(err, accounts.ErrInUse) {
-			inUse = append(inUse, strings.Split(err.Error(), "\n")...)
-		} else if err != nil {
-			return err
-		}
-	}
-	if len(inUse) > 0 {
-		return fail(http.StatusConflict, api.CodeInUse, strings.Join(inUse, "; "),
-			"put what names them into the files as well, or delete that first")
-	}
-	return nil
-}
-
-func (m *making) leaveKeys(context.Context) error {
-	if !m.files.Holds(rules.KindKey) {
-		return nil
-	}
-	named := namesAmong(m.files.Keys, func(k *rules.WrittenKey) string { return k.Name })
-	for i := range m.before.objects.Keys {
-		if key := &m.before.objects.Keys[i]; !named[key.Name] {
-			if err := m.st.DeleteKey(key.ID); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (m *making) leaveUsers(ctx context.Context) error {
-	if !m.files.Holds(rules.KindUser) {
-		return nil
-	}
-	named := namesAmong(m.files.Users, func(u *rules.WrittenUser) string { return u.Name })
-	var inUse []error
-	for i := range m.before.objects.Users {
-		user := &m.before.objects.Users[i]
-		if named[user.Name] {
-			continue
-		}
-		if callerOf(ctx).owns(user.ID) {
-			m.warnings = append(m.warnings, rules.Problem{Message: fmt.Sprintf("user %q is in no file and stays: nobody deletes themselves with an apply", user.Name)})
-			continue
-		}
-		if err := m.may.give(ctx, user.Role); err != nil {
-			return err
-		}
-		err := m.st.DeleteUser(user.ID)
-		if errors.Is(err, accounts.ErrInUse) {
-			inUse = append(inUse, err)
-		} else if err != nil {
-			return err
-		}
-	}
-	return errors.Join(inUse...)
-}
-
-func (m *making) leaveUpstreams(context.Context) error {
-	if !m.files.Holds(rules.KindUpstream) {
-		return nil
-	}
-	named := namesAmong(m.files.Upstreams, func(u *rules.WrittenUpstream) string { return u.Name })
-	var inUse []error
-	for i := range m.before.objects.Upstreams {
-		upstream := &m.before.objects.Upstreams[i]
-		if named[upstream.Name] {
-			continue
-		}
-		err := m.st.DeleteUpstream(upstream.ID)
-		if errors.Is(err, accounts.ErrInUse) {
-			inUse = append(inUse, err)
-		} else if err != nil {
-			return err
-		}
-	}
-	return errors.Join(inUse...)
-}
-
-func namesAmong[T any](objects []T, name func(*T) string) map[string]bool {
-	named := map[string]bool{}
-	for i := range objects {
-		named[name(&objects[i])] = true
-	}
-	return named
 }
