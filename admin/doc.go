@@ -19,7 +19,8 @@
 //     one Store.Change: found by name, the caller's role asked, If-Match held
 //     against it, edited, stored, and shown as it is stored. Whatever
 //     changes rules (apply, rollback, the editing of one rule) is a ruleChange,
-//     which compiles, plans and stores.
+//     which compiles, plans and stores. Files of every kind are read by FileCheck
+//     and made true by a making, with the checks of the single edits.
 //  4. explain makes a question of what was asked and gives it to the rules, as
 //     the proxy does with a request. Nothing is sent.
 //  5. tail is told of every exchange and change, remembers the last exchanges, and

@@ -156,6 +156,10 @@ func TestEveryOperationAnswersAsTheDocumentSays(t *testing.T) {
 	call("POST", "/explain", "/explain", `{"path":"/v1/chat/completions","model":"a","key":"bot"}`)
 	call("GET", "/export", "/export", "")
 	call("POST", "/apply", "/apply", `{"files":[{"name":"r.yaml","content":"version: 1\nset: x\nrules: [{name: z, match: {model: [z]}, action: {upstream: up}}]\n"}]}`)
+	all := `"files":[{"name":"all.yaml","content":"version: 1\nusers: [{name: lee}]\nkeys: [{name: low, user: lee}]\nbindings: [{key: low, upstream: up}]\n"}]`
+	call("POST", "/diff", "/diff", `{`+all+`,"prune":true}`)
+	call("POST", "/apply/all", "/apply/all", `{`+all+`}`)
+	call("GET", "/export/all", "/export/all", "")
 	history := call("GET", "/history", "/history", "")
 	var list api.List[api.HistoryEntry]
 	must(t, json.Unmarshal([]byte(history), &list))

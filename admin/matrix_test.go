@@ -43,6 +43,7 @@ func exceptions() map[string]string {
 		"DELETE /api/v1/tokens/{name}":         "member",
 
 		"POST /api/v1/explain": "viewer", // changes nothing
+		"POST /api/v1/diff":    "viewer",
 
 		"GET /api/v1/secret":         "admin",
 		"POST /api/v1/backup":        "admin",

@@ -5,7 +5,9 @@
 //  1. Decode reads a rules file, strictly: one Set of rules in each YAML
 //     document, every problem at once and with its place. Check finds what else
 //     can be told without a gateway, Encode writes the canonical form, and Plan
-//     says what an apply would change.
+//     says what an apply would change. DecodeObjects, EncodeObjects and
+//     PlanObjects do the same for the upstreams, users, keys and bindings that
+//     may stand beside the rules.
 //  2. Compile makes a Config (sets and upstreams at one revision) into an
 //     immutable Set: matchers made ready, rules in their total order, and an
 //     index by the literal beginnings of paths and models.

@@ -87,13 +87,18 @@ func (r *upstreamRow) upstream() (accounts.Upstream, error) {
 	}, nil
 }
 
-// readUpstreams gives all upstreams by name, with their credentials.
-func readUpstreams(ctx context.Context, s session) ([]accounts.Upstream, error) {
+// readUpstreams gives the upstreams that where selects by name, with their
+// credentials.
+func readUpstreams(ctx context.Context, s session, where string, args ...any) ([]accounts.Upstream, error) {
 	var rows []upstreamRow
-	if err := s.all(ctx, &rows, `SELECT `+upstreamColumns+` FROM upstreams ORDER BY name`); err != nil {
+	if err := s.all(ctx, &rows, `SELECT `+upstreamColumns+` FROM upstreams `+where+` ORDER BY name`, args...); err != nil {
 		return nil, fmt.Errorf("reading upstreams: %w", unavailable(err))
 	}
-	credentials, err := readCredentials(ctx, s)
+	of := ""
+	if where != "" {
+		of = `WHERE upstream_id IN (SELECT id FROM upstreams ` + where + `)`
+	}
+	credentials, err := readCredentials(ctx, s, of, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -111,20 +116,18 @@ func readUpstreams(ctx context.Context, s session) ([]accounts.Upstream, error) 
 
 // Upstreams gives all upstreams by name, each with its credentials in the
 // order of their ids, which is that of their making.
-func (st *State) Upstreams() ([]accounts.Upstream, error) { return readUpstreams(st.ctx, st.on) }
+func (st *State) Upstreams() ([]accounts.Upstream, error) { return readUpstreams(st.ctx, st.on, "") }
 
 // Upstream finds one by its name or id. ErrNotFound where there is none.
 func (st *State) Upstream(nameOrID string) (accounts.Upstream, error) {
-	all, err := st.Upstreams()
+	found, err := readUpstreams(st.ctx, st.on, `WHERE id = ? OR name = ?`, nameOrID, nameOrID)
 	if err != nil {
 		return accounts.Upstream{}, err
 	}
-	for _, u := range all {
-		if u.Name == nameOrID || u.ID == nameOrID {
-			return u, nil
-		}
+	if len(found) == 0 {
+		return accounts.Upstream{}, notFound("upstream", nameOrID)
 	}
-	return accounts.Upstream{}, notFound("upstream", nameOrID)
+	return found[0], nil
 }
 
 // PutUpstream adds an upstream, or makes the one with its ID what u says, its
