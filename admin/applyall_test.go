@@ -515,3 +515,44 @@ func TestAnExportIsWhatWasApplied(t *testing.T) {
 		}
 	})
 }
+
+// TestAnApplyLeavesAnAdminWhoCanLogIn asks where nobody is asked who they are: the
+// caller, who is nobody, is in no way kept from lowering the last admin.
+func TestAnApplyLeavesAnAdminWhoCanLogIn(t *testing.T) {
+	g := openStore(t)
+	g.createUser(t, api.NewUser{Name: "dana", Role: "admin", Password: rightPassword})
+	g.open = true
+	g.restart(t, nil)
+	nobody := as(t, g.listen(t), "")
+	for what, file := range map[string]string{
+		"demoted":  "users: [{name: dana, role: viewer}]\n",
+		"disabled": "users: [{name: dana, role: admin, enabled: false}]\n",
+		"pruned":   "users: []\n",
+	} {
+		t.Run(what, func(t *testing.T) {
+			_, err := nobody.Apply(t.Context(), api.ApplyObjects{Files: sources(file), Prune: true})
+			refusedWith(t, err, api.CodeInUse, 409, `user "dana" is the last admin who can log in`)
+		})
+	}
+	_, err := g.Apply(t.Context(), api.ApplyObjects{Files: sources("users: [{name: dana, role: viewer}]\n")})
+	must(t, err) // at the socket there is always a way back
+}
+
+func TestFilesNameNoUserAfterCallersWhoAreNone(t *testing.T) {
+	g := openStore(t)
+	_, err := g.Apply(t.Context(), api.ApplyObjects{Files: sources("users: [{name: local}, {name: open}]\n")})
+	refusedWith(t, err, api.CodeInvalid, 422, "is kept for callers who are no users")
+}
+
+func TestAnApplyLeavesADrainingUpstreamDraining(t *testing.T) {
+	g := openStore(t)
+	g.applyAll(t, team)
+	_, err := g.DrainUpstream(t.Context(), "eu")
+	must(t, err)
+	if plan := g.applyAll(t, team); len(plan.Changes) > 0 {
+		t.Errorf("applying the same again does %s", said(plan))
+	}
+	if up, err := g.Upstream(t.Context(), "eu"); err != nil || !up.Draining {
+		t.Errorf("afterwards it is %+v, %v", up, err)
+	}
+}

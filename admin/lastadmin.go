@@ -4,17 +4,19 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/llmgw/llmgw/accounts"
 	"github.com/llmgw/llmgw/admin/api"
 )
 
-// keepsAdmin refuses, at the end of a change of a user, that nobody is left who
-// could log in and do everything. before is that user before the change: one who
-// was no such admin took nothing away. Whoever needs no login can always make an
-// admin link, and is not refused.
-func keepsAdmin(ctx context.Context, st State, before *accounts.User) error {
-	if c := callerOf(ctx); c.Via == viaSocket || !logsInAsAdmin(before) {
+// keepsAdmin refuses, at the end of a change of users, that nobody is left who
+// could log in and do everything. before are those users before the change: where
+// none was such an admin, nothing was taken away. Whoever needs no login can
+// always make an admin link, and is not refused.
+func keepsAdmin(ctx context.Context, st State, before ...*accounts.User) error {
+	was := slices.IndexFunc(before, logsInAsAdmin)
+	if callerOf(ctx).Via == viaSocket || was < 0 {
 		return nil
 	}
 	users, err := st.Users()
@@ -27,7 +29,7 @@ func keepsAdmin(ctx context.Context, st State, before *accounts.User) error {
 		}
 	}
 	return fail(http.StatusConflict, api.CodeInUse,
-		fmt.Sprintf("user %q is the last admin who can log in", before.Name),
+		fmt.Sprintf("user %q is the last admin who can log in", before[was].Name),
 		"give another user the role admin and a password first, or do it on the gateway's own machine, as its user")
 }
 

@@ -39,11 +39,12 @@ type permission struct {
 	give      func(ctx context.Context, role accounts.Role) error
 	reference func(ctx context.Context) error
 	become    func(ctx context.Context, before, after *accounts.User) error
+	keepAdmin func(ctx context.Context, st State, before ...*accounts.User) error
 }
 
 // asCaller is what the caller may do.
 func asCaller() permission {
-	return permission{give: mayGive, reference: mayReference, become: mayBecome}
+	return permission{give: mayGive, reference: mayReference, become: mayBecome, keepAdmin: keepsAdmin}
 }
 
 // justAsking is for who only wants to know, and changes nothing.
@@ -52,6 +53,7 @@ func justAsking() permission {
 		give:      func(context.Context, accounts.Role) error { return nil },
 		reference: func(context.Context) error { return nil },
 		become:    func(context.Context, *accounts.User, *accounts.User) error { return nil },
+		keepAdmin: func(context.Context, State, ...*accounts.User) error { return nil },
 	}
 }
 
@@ -82,7 +84,7 @@ func (m *making) all(ctx context.Context) error {
 		m.problems.Sort()
 		return invalid(viewProblems(m.problems))
 	}
-	for _, step := range []func(context.Context) error{m.rules, m.bindings, m.shrink, m.leave} {
+	for _, step := range []func(context.Context) error{m.rules, m.bindings, m.shrink, m.leave, m.keepAdmin} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -111,6 +113,10 @@ func (m *making) user(ctx context.Context, written *rules.WrittenUser) error {
 	}
 	user := before
 	if isNew {
+		if problems := checkUserName("name", written.Name); problems != nil {
+			m.problems = append(m.problems, located(written, problems)...)
+			return nil
+		}
 		user = accounts.User{ID: accounts.NewID("user", m.server.now()), Name: written.Name, CreatedAt: m.server.now()}
 	}
 	user.Email, user.Role, user.Tags, user.Disabled = written.Email, written.Role, written.Tags, written.Disabled
@@ -131,6 +137,16 @@ func (m *making) user(ctx context.Context, written *rules.WrittenUser) error {
 		}
 	}
 	return m.st.PutUser(user)
+}
+
+// keepAdmin looks whether somebody is left who can log in and repair what an
+// apply has done.
+func (m *making) keepAdmin(ctx context.Context) error {
+	before := make([]*accounts.User, 0, len(m.before.objects.Users))
+	for i := range m.before.objects.Users {
+		before = append(before, &m.before.objects.Users[i].User)
+	}
+	return m.may.keepAdmin(ctx, m.st, before...)
 }
 
 // sameUser compares what files say of users.

@@ -34,6 +34,7 @@ func (m *making) upstream(ctx context.Context, written *rules.WrittenUpstream) e
 	}
 	u := written.Upstream
 	u.ID, u.CreatedAt = before.ID, before.CreatedAt
+	u.Draining = before.Draining && u.Enabled // a moment's work of an operator, which files know nothing of
 	if isNew {
 		u.ID, u.CreatedAt = accounts.NewID("up", m.server.now()), m.server.now()
 	}
