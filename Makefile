@@ -66,9 +66,9 @@ bench: $(TOOLS)/benchstat ## benchmarks into .build/bench.txt, compared with BAS
 	$(TOOLS)/benchstat $(BASE) $(OUT)/bench.txt
 
 .PHONY: bench-gateway
-bench-gateway: ## what the built gateway costs beside the standard library's proxy (Linux, about 7 min)
+bench-gateway: ## what the built gateway costs beside the standard library's proxy (Linux, about 8 min)
 	@mkdir -p $(OUT); $(GO) build -o $(OUT)/bench ./bench
-	@set -e; for what in requests chunks paced cut leave idle events ready; do echo "== $$what"; $(OUT)/bench $$what; done
+	@set -e; for what in requests chunks paced cut leave idle events logins ready; do echo "== $$what"; $(OUT)/bench $$what; done
 
 .PHONY: bench-cut
 bench-cut: ## 100,000 streams while the CPU is oversubscribed; fails where one is cut (about 1 min)

@@ -15,7 +15,7 @@ type Credential struct {
 	ID        string
 	Name      string // unique within its upstream
 	Reference string // "env:NAME", "file:PATH"; empty where Sealed holds the secret
-	Sealed    []byte // see SecretKey.Seal; nil where Reference names it
+	Sealed    []byte // see SecretKey.Seal; nil where Reference names it, and where there is no secret yet
 	Last4     string // of a sealed secret; what a reference leads to is known only where it is read
 	Weight    int
 	Enabled   bool
@@ -92,6 +92,9 @@ func (v Vault) Read(ctx context.Context, u *Upstream, c *Credential) (Secret, er
 
 // Unseal gives what c holds sealed, whether a reference goes before it or not.
 func (v Vault) Unseal(u *Upstream, c *Credential) (Secret, error) {
+	if len(c.Sealed) == 0 {
+		return Secret{}, fmt.Errorf("opening credential %q of upstream %q: %w", c.Name, u.Name, ErrNoSecret)
+	}
 	text, err := v.Key.Open(u.SealContext(), c.Sealed)
 	if errors.Is(err, ErrUnreadable) {
 		text, err = v.Key.Open(u.schemelessContext(), c.Sealed)
@@ -101,6 +104,10 @@ func (v Vault) Unseal(u *Upstream, c *Credential) (Secret, error) {
 	}
 	return NewSecret(string(text)), nil
 }
+
+// ErrNoSecret says that a credential waits for the secret that is to be sealed in
+// it: it came from a file, where secrets have no place.
+var ErrNoSecret = errors.New("it has no secret yet")
 
 // ErrNoCredential says that an upstream wants a credential and has none.
 var ErrNoCredential = errors.New("no credential")

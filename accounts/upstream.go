@@ -26,6 +26,7 @@ type Upstream struct {
 	IdleTimeout time.Duration // an idle connection is closed after this; 0: the default (4 s)
 	Websocket   bool          // a change to the WebSocket protocol may be asked for here
 	Enabled     bool
+	Draining    bool // takes no new requests, and keeps those that it has; see TakesRequests
 	CreatedAt   time.Time
 	Seq         int64 // of the change that made the upstream what it is. Read only
 }
@@ -47,6 +48,9 @@ const (
 func Providers() []Provider {
 	return []Provider{ProviderOpenAI, ProviderAnthropic, ProviderGemini, ProviderAzure, ProviderBedrock, ProviderGeneric}
 }
+
+// TakesRequests says whether new requests may be sent to the upstream.
+func (u *Upstream) TakesRequests() bool { return u.Enabled && !u.Draining }
 
 // Speaks says whether the upstream answers requests of a wire format. A path
 // that no format claims is everybody's.

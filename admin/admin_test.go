@@ -42,6 +42,8 @@ type gateway struct {
 	reach  rules.Reach
 	node   *node
 	failed func() map[string]string // see admin.Options.LastErrors
+	flying func() map[string]int    // see admin.Options.InFlight
+	backup admin.Backup             // see admin.Options.Backup
 	people *people
 	open   bool                           // see admin.Options.Open
 	peer   func(*http.Request) netip.Addr // see admin.Options.Peer
@@ -263,7 +265,7 @@ func (g *gateway) serve(t testing.TB, client *http.Client) {
 			return api.Status{Version: "0.1.0-test", Node: "a1", InFlight: 3, Admin: "http://127.0.0.1:4101"}
 		},
 		Ready:    func() error { return g.ready },
-		Gatherer: registry, Node: g.node, LastErrors: g.failed, Client: client, Reach: g.reach, Log: zerolog.New(g.log), Now: g.clock.Now,
+		Gatherer: registry, Node: g.node, LastErrors: g.failed, InFlight: g.flying, Backup: g.backup, Client: client, Reach: g.reach, Log: zerolog.New(g.log), Now: g.clock.Now,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -46,7 +46,7 @@ func (s *Server) atListener(r *http.Request) (caller, error) {
 // so a browser sends none by itself on behalf of another site.
 func (s *Server) authenticate(ctx context.Context, h http.Header) (caller, error) {
 	sent := h.Values("Authorization")
-	if len(sent) == 0 || s.accounts == nil {
+	if len(sent) == 0 {
 		return caller{}, noLogin()
 	}
 	scheme, text, _ := strings.Cut(sent[0], " ")
@@ -72,7 +72,25 @@ func (s *Server) callerByToken(ctx context.Context, text string) (caller, error)
 	if kindOf(&session) != tokenKind {
 		return caller{}, loginEnded()
 	}
-	return s.callerIn(ctx, &session, viaToken, session.Role)
+	c, err := s.callerIn(ctx, &session, viaToken, session.Role)
+	if err == nil {
+		s.noteUse(ctx, &session)
+	}
+	return c, err
+}
+
+// noteUse writes down, once a minute, that a token is used. That it could not be
+// is no reason to refuse a call.
+func (s *Server) noteUse(ctx context.Context, session *accounts.Session) {
+	now := s.now()
+	if now.Sub(session.UsedAt) < time.Minute {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, storeLook)
+	defer cancel()
+	if err := s.accounts.NoteSessionUse(ctx, map[string]time.Time{session.ID: now}); err != nil {
+		s.log.Warn().Err(err).Str("token", session.ID).Msg("the use of a token could not be noted")
+	}
 }
 
 func (s *Server) callerByLogin(ctx context.Context, text string) (caller, error) {
@@ -96,20 +114,24 @@ func (s *Server) callerByLogin(ctx context.Context, text string) (caller, error)
 // callerIn gives whoever has a session, as they are now: what was taken from the
 // user since is gone.
 func (s *Server) callerIn(ctx context.Context, session *accounts.Session, via string, role accounts.Role) (caller, error) {
-	if ended(session.ExpiresAt, s.now()) {
-		return caller{}, loginEnded()
-	}
 	user, err := s.accounts.User(ctx, session.UserID)
 	if err != nil {
 		return caller{}, gone(err)
 	}
-	role = lesser(lesser(role, session.Role), user.Role)
-	if user.Disabled || !role.Valid() {
+	if role = lesser(role, s.roleNow(session, &user)); role == "" {
 		return caller{}, loginEnded()
 	}
 	return caller{
 		User: user.Name, UserID: user.ID, Role: role, Via: via, Session: session.ID, ExpiresAt: session.ExpiresAt,
 	}, nil
+}
+
+// roleNow is what a session is good for at this moment; none where it is over.
+func (s *Server) roleNow(session *accounts.Session, user *accounts.User) accounts.Role {
+	if user.Disabled || ended(session.ExpiresAt, s.now()) {
+		return ""
+	}
+	return lesser(session.Role, user.Role)
 }
 
 func ended(expires, now time.Time) bool { return !expires.IsZero() && !now.Before(expires) }

@@ -66,6 +66,12 @@ func by(ctx context.Context, kind string) accounts.Meta {
 	return accounts.Meta{Kind: kind, Actor: c.User, From: c.From}
 }
 
+// isSubject says whether a change of that subject may have changed what the
+// caller may do.
+func (c caller) isSubject(subject string) bool {
+	return c.Session != "" && (subject == "user:"+c.UserID || subject == "session:"+c.Session || subject == everything)
+}
+
 // owns says whether something that belongs to userID is the caller's own.
 func (c caller) owns(userID string) bool { return c.UserID != "" && c.UserID == userID }
 

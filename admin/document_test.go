@@ -132,6 +132,9 @@ func TestEveryOperationAnswersAsTheDocumentSays(t *testing.T) {
 	call("POST", "/upstreams/{name}/test", "/upstreams/up/test", "")
 	call("POST", "/upstreams/{name}/disable", "/upstreams/up/disable", "")
 	call("POST", "/upstreams/{name}/enable", "/upstreams/up/enable", "")
+	call("POST", "/upstreams/{name}/drain", "/upstreams/up/drain", "")
+	call("POST", "/upstreams/{name}/undrain", "/upstreams/up/undrain", "")
+	call("POST", "/upstreams/{name}/test", "/upstreams/up/test", `{"chat":"m-1"}`)
 	call("PUT", "/upstreams/{name}/credential", "/upstreams/up/credential", `{"name":"b","secret":"ijklmnop","weight":2}`)
 	call("POST", "/upstreams/{name}/credential/rotate", "/upstreams/up/credential/rotate", `{"name":"b","secret":"qrstuvwx"}`)
 	call("POST", "/upstreams/{name}/credentials/{id}/disable", "/upstreams/up/credentials/b/disable", "")
@@ -154,6 +157,10 @@ func TestEveryOperationAnswersAsTheDocumentSays(t *testing.T) {
 	call("POST", "/explain", "/explain", `{"path":"/v1/chat/completions","model":"a","key":"bot"}`)
 	call("GET", "/export", "/export", "")
 	call("POST", "/apply", "/apply", `{"files":[{"name":"r.yaml","content":"version: 1\nset: x\nrules: [{name: z, match: {model: [z]}, action: {upstream: up}}]\n"}]}`)
+	all := `"files":[{"name":"all.yaml","content":"version: 1\nusers: [{name: lee}]\nkeys: [{name: low, user: lee}]\nbindings: [{key: low, upstream: up}]\n"}]`
+	call("POST", "/diff", "/diff", `{`+all+`,"prune":true}`)
+	call("POST", "/apply/all", "/apply/all", `{`+all+`}`)
+	call("GET", "/export/all", "/export/all", "")
 	history := call("GET", "/history", "/history", "")
 	var list api.List[api.HistoryEntry]
 	must(t, json.Unmarshal([]byte(history), &list))
@@ -177,8 +184,8 @@ func TestEveryOperationAnswersAsTheDocumentSays(t *testing.T) {
 	call("POST", "/upstreams", "/upstreams", `{"name":"spare","provider":"generic","url":"http://127.0.0.1:1"}`)
 	call("DELETE", "/upstreams/{name}", "/upstreams/spare", "")
 
-	elsewhere := map[string]bool{ // on a login, with a listener, or without an end; their own tests have them
-		"GET /api/v1/events": true,
+	elsewhere := map[string]bool{ // on a login, with a listener, or without an end, or answers with a file; their own tests have them
+		"GET /api/v1/events": true, "POST /api/v1/backup": true,
 		"GET /api/v1/secret": true, "POST /api/v1/secret/rotate": true, // of a whole node
 		"POST /api/v1/tokens": true, "DELETE /api/v1/tokens/{name}": true, "POST /api/v1/admin-link": true,
 	}

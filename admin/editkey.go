@@ -3,6 +3,8 @@ package admin
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/llmgw/llmgw/accounts"
@@ -17,7 +19,7 @@ func (s *Server) changeKey(ctx context.Context, kind, name, ifMatch string, edit
 		if err != nil {
 			return found(err, "key", name)
 		}
-		if err := mayHandle(ctx, &key); err != nil {
+		if err := mayHandle(ctx, name, &key); err != nil {
 			return err
 		}
 		if err := matches(ifMatch, key.Seq, "key", key.Name); err != nil {
@@ -49,6 +51,10 @@ func (s *Server) editKey(ctx context.Context, in *changedBody[api.EditKey]) (api
 	return s.changeKey(ctx, kind, in.Name, in.IfMatch, func(st State, key *accounts.Key) error {
 		if key.State(s.now()) == accounts.KeyRevoked {
 			return notInForce(key.Name, accounts.KeyRevoked)
+		}
+		if oneUse(key) { // it would be a lasting one that no list shows
+			return fail(http.StatusConflict, api.CodeConflict,
+				fmt.Sprintf("key %q is for one use, and ends by itself", key.Name), "make one that lasts: llmgw keys create NAME")
 		}
 		if name := in.Body.Name; name != nil && *name != key.Name {
 			if err := keyNameFree(st, *name); err != nil {

@@ -72,7 +72,7 @@ func editUpstream(u *accounts.Upstream, in *api.EditUpstream, reach rules.Reach)
 		problems = append(problems, found...)
 	}
 	if in.IdleTimeout != nil {
-		u.IdleTimeout, found = readDuration("idle_timeout", *in.IdleTimeout)
+		u.IdleTimeout, found = readIdleTimeout(*in.IdleTimeout)
 		problems = append(problems, found...)
 	}
 	if in.Auth != nil {

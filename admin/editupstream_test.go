@@ -58,6 +58,7 @@ func TestAnEditOfAnUpstreamChangesWhatIsGiven(t *testing.T) {
 		{"wires", api.EditUpstream{Wires: &[]string{"openai-chat"}}, func() { want.Wires = []string{"openai-chat"} }},
 		{"models", api.EditUpstream{Models: &[]string{"a", "b"}}, func() { want.Models = []string{"a", "b"} }},
 		{"timeouts", api.EditUpstream{Timeouts: &api.Timeouts{Total: "1m"}}, func() { want.Timeouts = &api.Timeouts{Total: "1m0s"} }},
+		{"no bound at all", api.EditUpstream{Timeouts: &api.Timeouts{Total: "0s", Idle: "0"}}, func() { want.Timeouts = &api.Timeouts{Total: "0s", Idle: "0s"} }},
 		{"other timeouts", api.EditUpstream{Timeouts: &api.Timeouts{Idle: "2s"}}, func() { want.Timeouts = &api.Timeouts{Idle: "2s"} }},
 		{"connections", api.EditUpstream{MaxIdle: to(5), IdleTimeout: to("3s"), Websocket: to(true)}, func() {
 			want.MaxIdle, want.IdleTimeout, want.Websocket = 5, "3s", true
@@ -100,6 +101,7 @@ func TestEditsOfUpstreamsThatAreRefused(t *testing.T) {
 		"no address":                   {api.EditUpstream{URL: to("")}, api.CodeInvalid, 422, "url: is missing"},
 		"the metadata service":         {api.EditUpstream{URL: to("http://169.254.169.254/")}, api.CodeInvalid, 422, "url: is a link-local address"},
 		"a wire that is none":          {api.EditUpstream{Wires: &[]string{"smtp"}}, api.CodeInvalid, 422, "wires:"},
+		"an idle timeout of 0":         {api.EditUpstream{IdleTimeout: to("0s")}, api.CodeInvalid, 422, "idle_timeout: must be more than 0s"},
 		"a timeout that is none":       {api.EditUpstream{Timeouts: &api.Timeouts{Idle: "soon"}}, api.CodeInvalid, 422, "timeouts.idle:"},
 		"a key among the models":       {api.EditUpstream{Models: &[]string{"sk-ant-abc"}}, api.CodeInvalid, 422, "models[0]: looks like a key"},
 		"less than no idle connection": {api.EditUpstream{MaxIdle: to(-1)}, api.CodeInvalid, 422, "max_idle: is negative"},

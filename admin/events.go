@@ -25,6 +25,7 @@ const (
 	writeEvery  = 50 * time.Millisecond // what comes meanwhile goes out together
 	writeLimit  = 10 * time.Second      // a reader that takes nothing for so long is cut
 	loginLimit  = 15 * time.Minute      // as long as an access token; then whoever reads shows again that they may
+	doubtEvery  = 5 * time.Second       // whether a reader's login goes on is asked; at once after a change of the user
 	replayChunk = 256                   // remembered exchanges in one write
 )
 
@@ -51,8 +52,11 @@ func (s *Server) registerEvents(r routes) {
 
 // callContext bounds a call, but for the one that is bounded by itself.
 func callContext(r *http.Request) (context.Context, context.CancelFunc) {
-	if r.Method == http.MethodGet && r.URL.Path == "/api/v1"+eventsPath {
+	switch r.Method + " " + r.URL.Path {
+	case http.MethodGet + " /api/v1" + eventsPath:
 		return context.WithCancel(r.Context())
+	case http.MethodPost + " /api/v1" + backupPath:
+		return context.WithTimeout(r.Context(), backupLimit)
 	}
 	return context.WithTimeout(r.Context(), callLimit)
 }
@@ -61,13 +65,13 @@ func callContext(r *http.Request) (context.Context, context.CancelFunc) {
 // longer, or the server ends.
 func (s *Server) stream(ctx context.Context, w http.ResponseWriter, wants *filter, after string) {
 	newest := s.tail.last.Load() // those after it are in the listener's queue
-	l, full := s.tail.join(wants)
+	l, full := s.tail.join(callerOf(ctx), wants)
 	if full != nil {
 		full.write(w)
 		return
 	}
 	defer s.tail.leave(l)
-	ctx, cancel := context.WithTimeout(ctx, mayListen(callerOf(ctx), time.Now()))
+	ctx, cancel := context.WithTimeout(ctx, longestStream(callerOf(ctx), time.Now()))
 	defer cancel()
 	out := newEventWriter(w)
 	if err := s.introduce(ctx, out, l, after, newest); err != nil {
@@ -76,9 +80,8 @@ func (s *Server) stream(ctx context.Context, w http.ResponseWriter, wants *filte
 	s.follow(ctx, out, l)
 }
 
-// mayListen is how long a stream may last. Nobody asks again meanwhile whether
-// its caller still has the login.
-func mayListen(c caller, now time.Time) time.Duration {
+// longestStream is how long a stream may last, whatever the store says meanwhile.
+func longestStream(c caller, now time.Time) time.Duration {
 	switch {
 	case c.Via == viaSocket || c.Via == viaOpen:
 		return 1 << 62
@@ -86,6 +89,28 @@ func mayListen(c caller, now time.Time) time.Duration {
 		return loginLimit
 	}
 	return min(loginLimit, c.ExpiresAt.Sub(now))
+}
+
+// mayListen says why a caller who listens may not any more: the login has ended,
+// or the role has changed. A store that cannot be asked ends nothing.
+func (s *Server) mayListen(ctx context.Context, c caller) error {
+	if c.Session == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, storeLook)
+	defer cancel()
+	session, err := s.accounts.Session(ctx, c.Session)
+	var user accounts.User
+	if err == nil {
+		user, err = s.accounts.User(ctx, session.UserID)
+	}
+	switch {
+	case errors.Is(err, accounts.ErrNotFound):
+		return loginEnded()
+	case err == nil && !s.roleNow(&session, &user).Covers(accounts.RoleViewer):
+		return loginEnded()
+	}
+	return nil
 }
 
 // introduce sends the hello and what is remembered. What ends meanwhile is in the
@@ -129,8 +154,9 @@ func (s *Server) sayHello(ctx context.Context, out *eventWriter, id string) erro
 // follow shows what comes. Events that come close together go out in one write:
 // a busy gateway has other things to do.
 func (s *Server) follow(ctx context.Context, out *eventWriter, l *listener) {
-	tick, pause := time.NewTicker(tallyEvery), time.NewTimer(0)
+	tick, pause, doubt := time.NewTicker(tallyEvery), time.NewTimer(0), time.NewTicker(doubtEvery)
 	defer tick.Stop()
+	defer doubt.Stop()
 	defer pause.Stop()
 	queue := l.queue
 	var err error
@@ -140,6 +166,10 @@ func (s *Server) follow(ctx context.Context, out *eventWriter, l *listener) {
 			return
 		case <-s.tail.closed:
 			return
+		case <-l.doubted:
+			err = s.mayListen(ctx, l.of)
+		case <-doubt.C:
+			err = s.mayListen(ctx, l.of)
 		case c := <-l.changes:
 			err = s.showChange(ctx, out, l, c)
 		case m := <-queue:

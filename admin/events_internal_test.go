@@ -49,7 +49,7 @@ func TestPace(t *testing.T) {
 }
 
 func TestChangesThatFindNoRoomAreMissedOnceAndAllTogether(t *testing.T) {
-	l := newListener(&filter{kinds: struct{ change, exchange, started bool }{change: true}}, new(atomic.Int64))
+	l := newListener(caller{}, &filter{kinds: struct{ change, exchange, started bool }{change: true}}, new(atomic.Int64))
 	for range queuedChange {
 		l.hearChange(accounts.Change{Seq: 1})
 	}
@@ -93,7 +93,7 @@ func (r *reader) Write(b []byte) (int, error) {
 
 func TestWhereNothingHappensASignOfLifeIsWritten(t *testing.T) {
 	to := &reader{header: http.Header{}}
-	out, l := newEventWriter(to), newListener(&filter{}, new(atomic.Int64))
+	out, l := newEventWriter(to), newListener(caller{}, &filter{}, new(atomic.Int64))
 	now := time.Now()
 	out.wroteAt = now
 	for i := range 60 {
@@ -113,7 +113,7 @@ func TestWhereNothingHappensASignOfLifeIsWritten(t *testing.T) {
 
 func TestATallyIsToldWhereItHasChanged(t *testing.T) {
 	to := &reader{header: http.Header{}}
-	out, l := newEventWriter(to), newListener(&filter{}, new(atomic.Int64))
+	out, l := newEventWriter(to), newListener(caller{}, &filter{}, new(atomic.Int64))
 	l.filtered.Store(418)
 	for range 3 {
 		if err := out.keepUp(l, time.Now()); err != nil {
@@ -162,7 +162,7 @@ func TestHowLongAStreamMayLast(t *testing.T) {
 		"a caller of whom nothing is known":  {caller{}, loginLimit},
 		"a token that has ended as it began": {caller{Via: viaToken, ExpiresAt: now.Add(-time.Second)}, -time.Second},
 	} {
-		if got := mayListen(test.c, now); got != test.most {
+		if got := longestStream(test.c, now); got != test.most {
 			t.Errorf("%s: %s, want %s", name, got, test.most)
 		}
 	}
@@ -191,7 +191,7 @@ func BenchmarkEnded(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			s := &Server{tail: newTail()}
 			for range test.listeners {
-				if _, full := s.tail.join(&filter{kinds: struct{ change, exchange, started bool }{exchange: true}, model: test.model}); full != nil {
+				if _, full := s.tail.join(caller{}, &filter{kinds: struct{ change, exchange, started bool }{exchange: true}, model: test.model}); full != nil {
 					b.Fatal(full)
 				}
 			}

@@ -192,6 +192,8 @@ func (e *explainer) passedOver(candidates []*rules.Candidate) []api.CandidateRep
 		switch {
 		case !u.Enabled:
 			problem = "it is disabled"
+		case u.Draining:
+			problem = "it is draining"
 		case u.Speaks(e.question.Wire): // so this is what it lacks
 			problem = "it does not take WebSockets"
 		}

@@ -28,7 +28,7 @@ func FuzzBodies(f *testing.F) {
 	g := open(f)
 	g.upstreamAt(f, "openai", "http://127.0.0.1:1")
 	f.Fuzz(func(t *testing.T, body string) {
-		for _, path := range []string{"/keys", "/upstreams", "/apply", "/explain", "/rules", "/rollback"} {
+		for _, path := range []string{"/keys", "/upstreams", "/apply", "/apply/all", "/diff", "/explain", "/rules", "/rollback"} {
 			w := httptest.NewRecorder()
 			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/api/v1"+path, strings.NewReader(body))
 			r.Header.Set("Content-Type", "application/json")

@@ -7,14 +7,18 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"regexp"
 	"runtime/debug"
+	"strings"
 	"time"
+
+	"github.com/llmgw/llmgw/accounts"
 )
 
 // The bounds of one call: its body, the time to send that, and all of it.
 const (
 	maxBody       = 16 << 20
-	strangersBody = 64 << 10 // of whoever has no login, where none is needed
+	smallBody     = 64 << 10 // of members, and of whoever has no login, where none is needed
 	thrownAway    = 2 << 20  // of whoever needs one and has none
 	bodyReadLimit = 10 * time.Second
 	callLimit     = 30 * time.Second
@@ -27,7 +31,7 @@ func (s *Server) guard(enter entrance, next http.Handler) http.Handler {
 		begun := time.Now()
 		out := &watched{ResponseWriter: w}
 		defer func() {
-			s.log.Debug().Str("method", r.Method).Str("path", r.URL.Path).Int("status", out.status).
+			s.log.Debug().Str("method", r.Method).Str("path", loggable(r.URL.Path)).Int("status", out.status).
 				Dur("took", time.Since(begun)).Msg("admin call")
 		}()
 		defer s.caught(out, r)
@@ -68,11 +72,26 @@ func (s *Server) turnAway(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 func (c caller) largestBody() int64 {
-	if c.Role.Valid() {
+	if c.Role.Covers(accounts.RoleViewer) {
 		return maxBody
 	}
-	return strangersBody
+	return smallBody
 }
+
+// loggable gives a path without those of its parts that are no words of the API,
+// no names and no IDs: a key may have been pasted in the place of one.
+func loggable(path string) string {
+	parts := strings.Split(path, "/")
+	for i, part := range parts {
+		if isKeyLike(part) || part != "" && !accounts.ValidName(part) && !accounts.ValidLoanName(part) && !idForm.MatchString(part) {
+			parts[i] = "…"
+		}
+	}
+	return strings.Join(parts, "/")
+}
+
+// idForm is that of accounts.NewID.
+var idForm = regexp.MustCompile(`^[a-z]+_[0-9A-HJKMNP-TV-Z]{26}$`)
 
 // readBody takes the read deadline off again: left on, it would cancel the
 // call's context once it passes, since net/http goes on reading in order to
@@ -120,7 +139,7 @@ func (s *Server) caught(w *watched, r *http.Request) {
 		panic(cause)
 	}
 	// The panic's value may hold anything; its type and place are enough.
-	s.log.Error().Str("method", r.Method).Str("path", r.URL.Path).Str("panic", fmt.Sprintf("%T", cause)).
+	s.log.Error().Str("method", r.Method).Str("path", loggable(r.URL.Path)).Str("panic", fmt.Sprintf("%T", cause)).
 		Bytes("stack", debug.Stack()).Msg("admin call panicked")
 	if w.status == 0 {
 		internal().write(w)

@@ -42,9 +42,6 @@ func (s *Server) makeLink(ctx context.Context, in *body[api.NewAdminLink]) (api.
 	if err != nil {
 		return api.AdminLink{}, err
 	}
-	if err := s.endLinks(ctx, user.ID); err != nil {
-		return api.AdminLink{}, err
-	}
 	secret, err := newLinkSecret()
 	if err != nil {
 		return api.AdminLink{}, err
@@ -54,10 +51,15 @@ func (s *Server) makeLink(ctx context.Context, in *body[api.NewAdminLink]) (api.
 		ID: accounts.NewID("link", now), UserID: user.ID, Name: linkName, Hash: linkHash(secret), Role: user.Role,
 		CreatedAt: now, ExpiresAt: now.Add(linkLife), From: callerOf(ctx).From,
 	}
-	if err := s.accounts.PutSession(ctx, session); err != nil {
+	_, _, err = s.change(ctx, by(ctx, "admin.link"), func(st State) error {
+		if err := endLinks(st, user.ID); err != nil {
+			return err
+		}
+		return st.PutSession(session)
+	})
+	if err != nil {
 		return api.AdminLink{}, err
 	}
-	s.log.Info().Str("user", user.Name).Msg("admin link made")
 	return api.AdminLink{URL: base + linkPath + secret, User: user.Name, ExpiresAt: session.ExpiresAt}, nil
 }
 
@@ -76,8 +78,8 @@ func (s *Server) linkUser(ctx context.Context, name string) (accounts.User, erro
 	return user, err
 }
 
-func (s *Server) endLinks(ctx context.Context, userID string) error {
-	sessions, err := s.accounts.Sessions(ctx, userID)
+func endLinks(st State, userID string) error {
+	sessions, err := st.Sessions(userID)
 	if err != nil {
 		return err
 	}
@@ -85,7 +87,7 @@ func (s *Server) endLinks(ctx context.Context, userID string) error {
 		if kindOf(&sessions[i]) != linkKind {
 			continue
 		}
-		if err := s.accounts.DeleteSession(ctx, sessions[i].ID); err != nil && !errors.Is(err, accounts.ErrNotFound) {
+		if err := st.DeleteSession(sessions[i].ID); err != nil {
 			return err
 		}
 	}

@@ -19,10 +19,12 @@ const (
 // listener is one stream of events as those who tell see it. They never wait
 // for it: what it has no room for is counted and gone.
 type listener struct {
+	of       caller
 	wants    *filter
 	queue    chan told
 	changes  chan accounts.Change
-	missed   atomic.Bool // a change found no room: all that the reader knows may be old
+	missed   atomic.Bool   // a change found no room: all that the reader knows may be old
+	doubted  chan struct{} // something of the caller was changed: they may have lost the right to listen
 	pace     pace
 	shown    int64              // of the goroutine that writes, as is replayed
 	replayed map[int64]struct{} // places in the ring that were shown from there
@@ -37,9 +39,9 @@ type told struct {
 	started *api.Flight
 }
 
-func newListener(wants *filter, total *atomic.Int64) *listener {
+func newListener(of caller, wants *filter, total *atomic.Int64) *listener {
 	return &listener{
-		wants: wants, total: total, pace: pace{begun: time.Now()},
+		of: of, wants: wants, total: total, pace: pace{begun: time.Now()}, doubted: make(chan struct{}, 1),
 		queue: make(chan told, queuedEvents), changes: make(chan accounts.Change, queuedChange),
 	}
 }
@@ -73,6 +75,12 @@ func (l *listener) offer(wanted bool, m told) {
 }
 
 func (l *listener) hearChange(c accounts.Change) {
+	if slices.ContainsFunc(c.Subjects, l.of.isSubject) {
+		select {
+		case l.doubted <- struct{}{}:
+		default: // it is being looked at already
+		}
+	}
 	if !l.wants.kinds.change {
 		return
 	}

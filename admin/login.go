@@ -78,6 +78,7 @@ func (s *Server) checkLogin(ctx context.Context, name, password string) (account
 	// to go on guessing at others.
 	from.dropped()
 	on.cleared()
+	s.targets.knows(name, callerOf(ctx).Peer)
 	s.logins.WithLabelValues(loginDone).Inc()
 	return user, nil
 }
@@ -139,22 +140,24 @@ func (s *Server) hashingFailed(err error) error {
 
 // attemptFrom begins an attempt of the caller's address.
 func (s *Server) attemptFrom(ctx context.Context) (*attempt, *failure) {
-	return s.attempt(ctx, s.peers, callerOf(ctx).Peer)
+	wait, a := s.peers.begin(callerOf(ctx).Peer)
+	return a, s.throttled(ctx, wait)
 }
 
 // attemptOn begins an attempt on a user's password.
 func (s *Server) attemptOn(ctx context.Context, name string) (*attempt, *failure) {
-	return s.attempt(ctx, s.targets, name)
+	wait, a := s.targets.beginAt(name, callerOf(ctx).Peer)
+	return a, s.throttled(ctx, wait)
 }
 
-func (s *Server) attempt(ctx context.Context, t *throttle, name string) (*attempt, *failure) {
-	wait, a := t.begin(name)
-	if a == nil {
-		s.logins.WithLabelValues(loginThrottled).Inc()
-		s.log.Warn().Str("from", callerOf(ctx).From).Dur("wait_ms", wait).Msg("login refused: too many wrong ones before")
-		return nil, tooMany(wait)
+// throttled refuses an attempt that has to wait; nil where it need not.
+func (s *Server) throttled(ctx context.Context, wait time.Duration) *failure {
+	if wait == 0 {
+		return nil
 	}
-	return a, nil
+	s.logins.WithLabelValues(loginThrottled).Inc()
+	s.log.Warn().Str("from", callerOf(ctx).From).Dur("wait_ms", wait).Msg("login refused: too many wrong ones before")
+	return tooMany(wait)
 }
 
 func wrongPassword() *failure {

@@ -146,6 +146,48 @@ func TestGuessesAreCountedByAddressAndByUser(t *testing.T) {
 	}
 }
 
+func TestWhoeverGuessesFromEverywhereKeepsNobodyOutFromWhereTheyLogIn(t *testing.T) {
+	g := open(t)
+	var from atomic.Pointer[netip.Addr]
+	g.peer = func(*http.Request) netip.Addr { return *from.Load() }
+	g.restart(t, nil)
+	base := g.listen(t)
+	g.user(t, "dana", accounts.RoleAdmin, rightPassword)
+	try := func(address, password string) int {
+		t.Helper()
+		a := netip.MustParseAddr(address)
+		from.Store(&a)
+		response, _ := attempt(t, base, "dana", password)
+		return response.StatusCode
+	}
+	if status := try("2001:db8:1:2::1", rightPassword); status != 200 {
+		t.Fatalf("the first login is answered with %d", status)
+	}
+	guessed := 0
+	for i := range 40 {
+		if try(fmt.Sprintf("192.0.2.%d", 10+i), "wrong horse battery") == 401 {
+			guessed++
+		}
+	}
+	if guessed != 5 {
+		t.Errorf("%d of 40 guesses from everywhere were looked at, want 5", guessed)
+	}
+	if status := try("192.0.2.200", rightPassword); status != 429 {
+		t.Errorf("from an unknown address the right password is answered with %d", status)
+	}
+	for range 2 {
+		if status := try("2001:db8:1:2::77", rightPassword); status != 200 { // of the same /64
+			t.Errorf("from where the user has logged in it is %d", status)
+		}
+	}
+	for range 5 {
+		try("2001:db8:1:2::1", "wrong horse battery")
+	}
+	if status := try("2001:db8:1:2::1", rightPassword); status != 429 {
+		t.Errorf("after five wrong ones there, too, it is %d", status)
+	}
+}
+
 func TestGuessesAtOnceAreNoWayAroundTheWaiting(t *testing.T) {
 	g := open(t)
 	base := g.listen(t)

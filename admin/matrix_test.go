@@ -43,8 +43,10 @@ func exceptions() map[string]string {
 		"DELETE /api/v1/tokens/{name}":         "member",
 
 		"POST /api/v1/explain": "viewer", // changes nothing
+		"POST /api/v1/diff":    "viewer",
 
 		"GET /api/v1/secret":         "admin",
+		"POST /api/v1/backup":        "admin",
 		"POST /api/v1/secret/rotate": "socket",
 	}
 }

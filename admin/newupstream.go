@@ -41,12 +41,13 @@ func newUpstream(in *api.NewUpstream, reach rules.Reach) (accounts.Upstream, []a
 	var found []api.Problem
 	u.Timeouts, found = readTimeouts(in.Timeouts)
 	problems = append(problems, found...)
-	u.IdleTimeout, found = readDuration("idle_timeout", in.IdleTimeout)
+	u.IdleTimeout, found = readIdleTimeout(in.IdleTimeout)
 	problems = append(problems, found...)
 	return u, append(problems, checkUpstream(&u)...)
 }
 
-// readTimeouts reads all of the timeouts: those that are not given are none.
+// readTimeouts reads all of the timeouts: those that are not given are the
+// gateway's, and a written 0 is no bound, as in rules.
 func readTimeouts(in *api.Timeouts) (accounts.Timeouts, []api.Problem) {
 	if in == nil {
 		return accounts.Timeouts{}, nil
@@ -55,6 +56,9 @@ func readTimeouts(in *api.Timeouts) (accounts.Timeouts, []api.Problem) {
 	duration := func(field, text string) time.Duration {
 		d, problem := readDuration(field, text)
 		problems = append(problems, problem...)
+		if text != "" && d == 0 && len(problem) == 0 {
+			return accounts.NoTimeout
+		}
 		return d
 	}
 	return accounts.Timeouts{
@@ -110,6 +114,17 @@ func checkUpstream(u *accounts.Upstream) []api.Problem {
 	return problems
 }
 
+// readIdleTimeout reads for how long idle connections are kept. 0 could mean for
+// ever as well as not at all.
+func readIdleTimeout(text string) (time.Duration, []api.Problem) {
+	d, problems := readDuration("idle_timeout", text)
+	if text != "" && d == 0 && len(problems) == 0 {
+		problems = []api.Problem{{Field: "idle_timeout", Message: "must be more than 0s; leave it out for the default"}}
+	}
+	return d, problems
+}
+
+// readDuration gives 0 for the empty text, and for a written 0, too.
 func readDuration(field, text string) (time.Duration, []api.Problem) {
 	if text == "" {
 		return 0, nil

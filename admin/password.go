@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -26,14 +27,19 @@ const (
 	maxPassword = 1024 // bytes
 )
 
-// How many passwords are hashed at once, each for some 20 ms of a core and 19
-// MiB, so that logins cannot starve the proxy; how many may wait for that, and
-// for how long.
+// How many passwords are hashed at once at the most, each for some 20 ms of a core
+// and 19 MiB; how many may wait for that, and for how long.
 const (
-	hashingAtOnce = 2
-	hashingQueue  = 16
-	hashingWait   = 5 * time.Second
+	mostHashing  = 2
+	hashingQueue = 16
+	hashingWait  = 5 * time.Second
 )
+
+// hashingAtOnce is how many passwords are hashed at once where so many threads
+// run Go code. One of them is always left to requests: hashing gives nobody way
+// for 10 ms at a time, and an exchange changes goroutines often enough to wait
+// for that again and again.
+func hashingAtOnce(threads int) int { return max(1, min(mostHashing, threads-1)) }
 
 // argon is the cost of a hash (RFC 9106, section 3.1).
 type argon struct {
@@ -69,7 +75,7 @@ type passwords struct {
 func newPasswords() (*passwords, error) {
 	p := &passwords{
 		cost:  argon{memory: costMemory, time: costTime, threads: costThreads},
-		slots: make(chan struct{}, hashingAtOnce),
+		slots: make(chan struct{}, hashingAtOnce(runtime.GOMAXPROCS(0))),
 	}
 	// The key is random, so that no password fits it.
 	salt, key := make([]byte, saltBytes), make([]byte, hashBytes)

@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"errors"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -78,6 +79,19 @@ func TestHashesThatAreNotOurs(t *testing.T) {
 	}
 }
 
+// Two of two would leave requests nothing but turns of 10 ms.
+func TestHashingLeavesAThreadToRequests(t *testing.T) {
+	for threads, want := range map[int]int{1: 1, 2: 1, 3: 2, 4: 2, 64: 2} {
+		if got := hashingAtOnce(threads); got != want {
+			t.Errorf("of %d threads, %d hash, want %d", threads, got, want)
+		}
+	}
+	p, err := newPasswords()
+	if err != nil || cap(p.slots) != hashingAtOnce(runtime.GOMAXPROCS(0)) {
+		t.Errorf("here %d hash at once, %v", cap(p.slots), err)
+	}
+}
+
 func FuzzReadHash(f *testing.F) {
 	f.Add("$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzYWx0$MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI")
 	f.Add("$argon2id$v=19$m=1,t=1,p=1$$")
@@ -92,7 +106,7 @@ func FuzzReadHash(f *testing.F) {
 func TestFewPasswordsAreHashedAtOnceAndFewWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := cheap(t)
-		for range hashingAtOnce {
+		for range cap(p.slots) {
 			if err := p.enter(t.Context()); err != nil {
 				t.Fatal(err)
 			}

@@ -196,6 +196,18 @@ func (p *people) DeleteSession(_ context.Context, id string) error {
 	return err
 }
 
+func (p *people) NoteSessionUse(_ context.Context, uses map[string]time.Time) error {
+	leave, err := p.enter()
+	defer leave()
+	for id, at := range uses {
+		if s, there := p.sessions[id]; there {
+			s.UsedAt = at.Truncate(time.Minute)
+			p.sessions[id] = s
+		}
+	}
+	return err
+}
+
 func (p *people) Sealed(_ context.Context, name string, make func() ([]byte, error)) ([]byte, error) {
 	leave, err := p.enter()
 	defer leave()
@@ -236,6 +248,24 @@ func (s peopled) User(nameOrID string) (accounts.User, error) {
 func (s peopled) PutUser(u accounts.User) error {
 	s.people.put(u)
 	return nil
+}
+
+func (s peopled) Users() ([]accounts.User, error) { return s.people.Users(context.Background()) }
+
+func (s peopled) Session(id string) (accounts.Session, error) {
+	return s.people.Session(context.Background(), id)
+}
+
+func (s peopled) Sessions(userID string) ([]accounts.Session, error) {
+	return s.people.Sessions(context.Background(), userID)
+}
+
+func (s peopled) PutSession(session accounts.Session) error {
+	return s.people.PutSession(context.Background(), session)
+}
+
+func (s peopled) DeleteSession(id string) error {
+	return s.people.DeleteSession(context.Background(), id)
 }
 
 var (

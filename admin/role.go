@@ -71,13 +71,14 @@ func mayGive(ctx context.Context, role accounts.Role) error {
 }
 
 // mayHandle refuses to change a key that is neither the caller's own nor in the
-// caller's hands. Whoever may not see it is told that it is not there.
-func mayHandle(ctx context.Context, key *accounts.Key) error {
+// caller's hands. Whoever may not see it is told that it is not there,
+// by the name or ID that was asked for.
+func mayHandle(ctx context.Context, asked string, key *accounts.Key) error {
 	switch c := callerOf(ctx); {
 	case c.handles(key.UserID):
 		return nil
 	case c.sees(key.UserID):
 		return denied(fmt.Sprintf("key %q is not %s's own", key.Name, c.User), "ask an operator")
 	}
-	return noSuch("key", key.Name)
+	return noSuch("key", asked)
 }

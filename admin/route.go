@@ -25,7 +25,11 @@ type (
 	named   struct {
 		Name string `path:"name" doc:"Name of the object"`
 	}
-	body[T any]      struct{ Body T }
+	body[T any]       struct{ Body T }
+	namedMaybe[T any] struct {
+		Name string `path:"name" doc:"Name of the object"`
+		Body *T
+	}
 	namedBody[T any] struct {
 		Name string `path:"name" doc:"Name of the object"`
 		Body T

@@ -78,6 +78,15 @@ func (s *Server) editRules(st State, c *ruleChange, plan *api.Plan) error {
 // putSets compiles after with the upstreams there are and stores what differs
 // from before. A set without rules is no set. It gives the warnings.
 func (s *Server) putSets(st State, before, after []rules.File) ([]api.Problem, error) {
+	warnings, err := s.compileSets(st, after)
+	if err != nil {
+		return nil, err
+	}
+	return viewProblems(warnings), storeSets(st, before, after)
+}
+
+// compileSets gives the warnings about sets, or what they cannot be used for.
+func (s *Server) compileSets(st State, after []rules.File) (rules.Problems, error) {
 	upstreams, err := st.Upstreams()
 	if err != nil {
 		return nil, err
@@ -86,13 +95,17 @@ func (s *Server) putSets(st State, before, after []rules.File) ([]api.Problem, e
 	if bad := problems.Errors(); len(bad) > 0 {
 		return nil, bad
 	}
+	return problems.Warnings(), nil
+}
+
+func storeSets(st State, before, after []rules.File) error {
 	for _, file := range after {
 		old := setIn(before, file.Set)
 		if len(file.Rules) == 0 || old >= 0 && sameFile(before[old], file) {
 			continue
 		}
 		if err := st.PutFile(file); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	for _, file := range before {
@@ -100,10 +113,10 @@ func (s *Server) putSets(st State, before, after []rules.File) ([]api.Problem, e
 			continue
 		}
 		if err := st.DeleteSet(file.Set); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return viewProblems(problems.Warnings()), nil
+	return nil
 }
 
 // setIn gives where the set of that name stands, or -1.

@@ -71,7 +71,7 @@ func (s *Server) keyForSecret(ctx context.Context, st State, name string, mayMak
 	case err != nil:
 		return key, err
 	}
-	if err := mayHandle(ctx, &key); err != nil {
+	if err := mayHandle(ctx, name, &key); err != nil {
 		return key, err
 	}
 	state := key.State(s.now())

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -29,6 +30,9 @@ type Options struct {
 	// refused.
 	SecretKey SecretKey
 
+	// Backup copies the store; nil: there is nothing of its own to copy.
+	Backup Backup
+
 	// Status gives what only the running node knows. The counts of rules and
 	// keys, who changed the rules when, and how the store answers are filled in
 	// by the server; so is the rules' revision where Status leaves it 0.
@@ -39,10 +43,11 @@ type Options struct {
 	// LastErrors tells, by the ID of a credential, what its upstream last answered
 	// to it in error ("401 2 min ago"); nil: nobody knows.
 	LastErrors func() map[string]string
+	// InFlight counts, by the ID of an upstream, what is under way there; nil:
+	// nobody counts.
+	InFlight func() map[string]int
 
-	// Accounts are the users and their logins; nil: there are none, and the admin
-	// socket is the only way in.
-	Accounts AccountStore
+	Accounts AccountStore // the users and their logins
 	// Open lets everybody in as an admin, without a login.
 	Open bool
 	// Peer is the address that a request comes from, as far as proxies in front
@@ -67,10 +72,13 @@ type Server struct {
 	issuer    func() *accounts.Issuer
 	vault     accounts.Vault
 	secretKey SecretKey
+	backup    Backup
+	backing   sync.Mutex // held while a backup is made and sent
 	status    func(ctx context.Context) api.Status
 	ready     func() error
 	gatherer  prometheus.Gatherer
 	failed    func() map[string]string
+	inFlight  func() map[string]int
 	client    *http.Client
 	reach     rules.Reach
 	log       zerolog.Logger
@@ -97,8 +105,8 @@ type Server struct {
 // written.
 func New(o Options) (*Server, error) {
 	s := &Server{
-		store: o.Store, issuer: o.Issuer, vault: o.Vault, secretKey: o.SecretKey, status: o.Status, ready: o.Ready,
-		gatherer: o.Gatherer, failed: o.LastErrors, client: testClient(o.Client, o.Reach), reach: o.Reach, log: o.Log, now: clock(o.Now),
+		store: o.Store, issuer: o.Issuer, vault: o.Vault, secretKey: o.SecretKey, backup: o.Backup, status: o.Status, ready: o.Ready,
+		gatherer: o.Gatherer, failed: o.LastErrors, inFlight: o.InFlight, client: testClient(o.Client, o.Reach), reach: o.Reach, log: o.Log, now: clock(o.Now),
 		node: o.Node, tail: newTail(), openRoutes: map[string]bool{},
 	}
 	if err := s.openLogins(&o); err != nil {
@@ -126,9 +134,6 @@ func (s *Server) openLogins(o *Options) (err error) {
 		s.peer = addressOf
 	}
 	s.peers, s.targets = newThrottle(longestOfPeer, s.now), newThrottle(longestOfUser, s.now)
-	if s.accounts == nil {
-		return nil
-	}
 	s.signer = &signer{sealed: s.accounts.Sealed, now: s.now}
 	s.passwords, err = newPasswords()
 	return err
@@ -178,9 +183,7 @@ func (s *Server) register(a huma.API) {
 	r := routes{api: a, server: s}
 	get(r, viewer, "/status", "Show the gateway at a glance", s.showStatus)
 	get(r, viewer, "/nodes", "List the gateways that run on the store", s.listNodes)
-	if s.accounts != nil {
-		s.registerLogins(r)
-	}
+	s.registerLogins(r)
 
 	get(r, member, "/keys", "List keys", s.listKeys)
 	get(r, member, "/keys/{name}", "Show a key", s.showKey)
@@ -213,6 +216,8 @@ func (s *Server) register(a huma.API) {
 	post(r, operator, "/upstreams/{name}/test", "Test an upstream", s.testUpstream)
 	post(r, operator, "/upstreams/{name}/enable", "Enable an upstream", s.enableUpstream)
 	post(r, operator, "/upstreams/{name}/disable", "Disable an upstream", s.disableUpstream)
+	post(r, operator, "/upstreams/{name}/drain", "Drain an upstream", s.drainUpstream)
+	post(r, operator, "/upstreams/{name}/undrain", "End the draining of an upstream", s.undrainUpstream)
 	put(r, operator, "/upstreams/{name}/credential", "Set a credential", s.setCredential)
 	post(r, operator, "/upstreams/{name}/credential/rotate", "Rotate a credential", s.rotateCredential)
 	post(r, operator, "/upstreams/{name}/credentials/{id}/clear", "Take a credential away", s.clearCredential)
@@ -231,6 +236,9 @@ func (s *Server) register(a huma.API) {
 	remove(r, operator, "/rules/{name}", "Delete a rule", s.deleteRule)
 	post(r, operator, "/apply", "Apply rules files", s.applyRules)
 	get(r, viewer, "/export", "Export rules as YAML", s.exportRules)
+	post(r, operator, "/apply/all", "Apply files of every kind", s.applyAll)
+	post(r, viewer, "/diff", "Tell what an apply of files would change", s.diffAll)
+	get(r, viewer, "/export/all", "Export objects of every kind as YAML", s.exportAll)
 	post(r, viewer, "/explain", "Explain what becomes of a request", s.explain)
 	get(r, viewer, "/history", "List revisions of the rules", s.listHistory)
 	get(r, viewer, "/history/{revision}", "Show a revision of the rules", s.showRevision)
@@ -242,4 +250,5 @@ func (s *Server) register(a huma.API) {
 
 	get(r, admin, "/secret", "Show what is sealed, and whether it opens", s.reportSecret)
 	post(r, socket, "/secret/rotate", "Seal everything with another key", s.rotateSecret)
+	s.registerBackup(r)
 }

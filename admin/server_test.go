@@ -150,6 +150,29 @@ func TestAPanicIsAnsweredAndLogged(t *testing.T) {
 	}
 }
 
+func TestAPanicTellsNothingOfWhatItHolds(t *testing.T) {
+	const secret = "sk-canary-panic-0123456789"
+	for name, with := range map[string]any{
+		"a text": "a mistake with " + secret, "an error": errors.New(secret), "a value": struct{ key string }{secret},
+		"a pointer": &accounts.Key{Name: secret}, "some bytes": []byte(secret),
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := open(t)
+			g.upstreamAt(t, "up", "http://127.0.0.1:1")
+			g.failed = func() map[string]string { panic(with) }
+			g.restart(t, nil)
+			response, text := g.raw(t, "GET", "/api/v1/upstreams", "", "")
+			if response.StatusCode != http.StatusInternalServerError || strings.Contains(text, "canary") {
+				t.Errorf("answer is %d %s", response.StatusCode, text)
+			}
+			log := g.log.String()
+			if !strings.Contains(log, "admin call panicked") || strings.Contains(log, "canary") || strings.Contains(log, fmt.Sprintf("%x", secret)[:20]) {
+				t.Errorf("log is %s", log)
+			}
+		})
+	}
+}
+
 func TestTheHealthHandlerServesOnlyWhatNeedsNoLogin(t *testing.T) {
 	g := open(t)
 	base := onLoopback(t, g.server.Health())

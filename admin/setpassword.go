@@ -35,6 +35,8 @@ func (s *Server) setPassword(ctx context.Context, in *namedBody[api.SetPassword]
 			return nothing{}, err
 		}
 		check = unchanged(&user)
+	} else if refused := operator.lets(who); refused != nil { // the name is another's by now
+		return nothing{}, refused
 	} else if err := check(&user); err != nil {
 		return nothing{}, err
 	}
@@ -93,8 +95,12 @@ func (s *Server) storePassword(ctx context.Context, meta accounts.Meta, userID s
 		if err := check(&user); err != nil {
 			return err
 		}
+		before := user
 		user.Password = hashed
-		return st.PutUser(user)
+		if err := st.PutUser(user); err != nil {
+			return err
+		}
+		return keepsAdmin(ctx, st, &before)
 	})
 	return user, err
 }

@@ -79,8 +79,8 @@ type AuditQuery struct {
 	Limit        int       // entries; 0: all
 }
 
-// AccountStore is what logins need to know and keep. Sessions are no changes:
-// what becomes of them is in no log.
+// AccountStore is what logins need to know and keep. Logins are no changes: what
+// becomes of them is in no log.
 type AccountStore interface {
 	UserStore
 	SessionStore
@@ -100,6 +100,8 @@ type SessionStore interface {
 	// replaced before ends the session and is ErrNotFound: somebody has a copy.
 	RenewSession(ctx context.Context, old, renewed accounts.KeyHash, now, expires time.Time) (accounts.Session, error)
 	DeleteSession(ctx context.Context, id string) error
+	// NoteSessionUse notes when sessions were last used, by their IDs.
+	NoteSessionUse(ctx context.Context, uses map[string]time.Time) error
 }
 
 // State is the truth within one change.
@@ -109,7 +111,17 @@ type State interface {
 	UpstreamState
 	KeyState
 	UserState
+	SessionState
 	BindingState
+}
+
+// SessionState holds logins, personal access tokens and admin links. One that is
+// put or deleted here stands in the audit.
+type SessionState interface {
+	Session(id string) (accounts.Session, error)
+	Sessions(userID string) ([]accounts.Session, error) // "": of everybody
+	PutSession(session accounts.Session) error
+	DeleteSession(id string) error
 }
 
 // UserState holds the users, found by name or ID. A user who is disabled, or whose password becomes

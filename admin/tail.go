@@ -22,6 +22,7 @@ const (
 	remembered   = 10_000 // exchanges that have ended
 	rememberText = 256    // bytes of a text that a caller chose: a path, a model
 	maxListeners = 64
+	maxListening = 16          // of these, by one user
 	goodbyeLimit = time.Second // for the streams of events to end with the server
 )
 
@@ -126,8 +127,9 @@ func (t *tail) placeOf(id string) (place int64, ok bool) {
 	return place, true
 }
 
-// join adds a listener, or says why there cannot be another.
-func (t *tail) join(wants *filter) (*listener, *failure) {
+// join adds a listener, or says why there cannot be another. One user must not
+// keep all others from listening.
+func (t *tail) join(of caller, wants *filter) (*listener, *failure) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	all := *t.listening.Load()
@@ -137,11 +139,23 @@ func (t *tail) join(wants *filter) (*listener, *failure) {
 	case len(all) >= maxListeners:
 		return nil, fail(http.StatusServiceUnavailable, api.CodeUnavailable,
 			fmt.Sprintf("%d streams of events are open already", maxListeners), "end one of them, or try again later")
+	case of.UserID != "" && listening(all, of.UserID) >= maxListening:
+		return nil, fail(http.StatusServiceUnavailable, api.CodeUnavailable,
+			fmt.Sprintf("%d streams of events of %s are open already", maxListening, of.User), "end one of them, or try again later")
 	}
-	l := newListener(wants, &t.dropped)
+	l := newListener(of, wants, &t.dropped)
 	all = append(slices.Clone(all), l)
 	t.listening.Store(&all)
 	return l, nil
+}
+
+func listening(all []*listener, userID string) (n int) {
+	for _, l := range all {
+		if l.of.UserID == userID {
+			n++
+		}
+	}
+	return n
 }
 
 func (t *tail) leave(l *listener) {

@@ -8,8 +8,9 @@ import (
 )
 
 // Wrong passwords cost time: the first few nothing, for people who mistype, then
-// each twice as long as the one before. A user who is attacked from everywhere
-// can still log in once a minute; a peer that attacks waits longer.
+// each twice as long as the one before; a peer that attacks waits longer than a
+// user who is attacked. Where a user has logged in before, what goes wrong is
+// counted apart: those who guess from everywhere keep nobody out from there.
 const (
 	freeFailures  = 5
 	firstWait     = time.Second
@@ -60,6 +61,28 @@ func (t *throttle) begin(name string) (time.Duration, *attempt) {
 	s.flying++
 	return 0, &attempt{throttle: t, strikes: s}
 }
+
+// knows notes that a name was got right at a place.
+func (t *throttle) knows(name, place string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.of(at(name, place), t.now())
+}
+
+// beginAt is begin for a name at a place, which counts for itself where the name
+// was got right there, as far as that is remembered.
+func (t *throttle) beginAt(name, place string) (time.Duration, *attempt) {
+	t.mu.Lock()
+	_, known := t.byName[at(name, place)]
+	t.mu.Unlock()
+	if known {
+		name = at(name, place)
+	}
+	return t.begin(name)
+}
+
+// at names a place of a name; neither has a space.
+func at(name, place string) string { return name + " " + place }
 
 // of finds the strikes of a name, or begins some.
 func (t *throttle) of(name string, now time.Time) *strikes {

@@ -93,9 +93,6 @@ func (s *Server) createToken(ctx context.Context, in *body[api.NewToken]) (api.C
 	if err := mayGive(ctx, role); err != nil {
 		return api.CreatedToken{}, err
 	}
-	if err := s.roomForToken(ctx, c.UserID, in.Body.Name); err != nil {
-		return api.CreatedToken{}, err
-	}
 	secret, err := s.issuer().IssueToken()
 	if err != nil {
 		return api.CreatedToken{}, err
@@ -108,10 +105,15 @@ func (s *Server) createToken(ctx context.Context, in *body[api.NewToken]) (api.C
 	if in.Body.ExpiresAt != nil {
 		session.ExpiresAt = in.Body.ExpiresAt.UTC().Truncate(time.Millisecond)
 	}
-	if err := s.accounts.PutSession(ctx, session); err != nil {
+	_, _, err = s.change(ctx, by(ctx, "token.create"), func(st State) error {
+		if err := roomForToken(st, c.UserID, session.Name); err != nil {
+			return err
+		}
+		return st.PutSession(session)
+	})
+	if err != nil {
 		return api.CreatedToken{}, err
 	}
-	s.log.Info().Str("user", c.User).Str("token", session.Name).Str("role", string(role)).Str("from", c.From).Msg("personal access token made")
 	owner := accounts.User{ID: c.UserID, Name: c.User, Role: c.Role}
 	return api.CreatedToken{Token: viewToken(&session, &owner), Secret: secret.Reveal()}, nil
 }
@@ -130,8 +132,8 @@ func (s *Server) checkNewToken(in *api.NewToken, role accounts.Role) []api.Probl
 	return problems
 }
 
-func (s *Server) roomForToken(ctx context.Context, userID, name string) error {
-	sessions, err := s.accounts.Sessions(ctx, userID)
+func roomForToken(st State, userID, name string) error {
+	sessions, err := st.Sessions(userID)
 	if err != nil {
 		return err
 	}
@@ -154,22 +156,19 @@ func (s *Server) roomForToken(ctx context.Context, userID, name string) error {
 // deleteToken ends a token or a login: by its ID, or by its name among the
 // caller's own.
 func (s *Server) deleteToken(ctx context.Context, in *named) error {
-	session, err := s.tokenCalled(ctx, in.Name)
-	if err != nil {
-		return err
-	}
-	if err := s.accounts.DeleteSession(ctx, session.ID); err != nil {
-		return noToken(err)
-	}
-	c := callerOf(ctx)
-	s.log.Info().Str("user", c.User).Str("token", session.Name).Str("id", session.ID).Str("from", c.From).Msg("token or login ended")
-	return nil
+	_, _, err := s.change(ctx, by(ctx, "token.delete"), func(st State) error {
+		session, err := tokenCalled(callerOf(ctx), st, in.Name)
+		if err != nil {
+			return err
+		}
+		return noToken(st.DeleteSession(session.ID))
+	})
+	return err
 }
 
-func (s *Server) tokenCalled(ctx context.Context, name string) (accounts.Session, error) {
-	c := callerOf(ctx)
+func tokenCalled(c caller, st State, name string) (accounts.Session, error) {
 	if accounts.ValidName(name) && c.UserID != "" {
-		sessions, err := s.accounts.Sessions(ctx, c.UserID)
+		sessions, err := st.Sessions(c.UserID)
 		if err != nil {
 			return accounts.Session{}, err
 		}
@@ -177,7 +176,7 @@ func (s *Server) tokenCalled(ctx context.Context, name string) (accounts.Session
 			return sessions[i], nil
 		}
 	}
-	session, err := s.accounts.Session(ctx, name)
+	session, err := st.Session(name)
 	if err != nil {
 		return session, noToken(err)
 	}

@@ -14,7 +14,7 @@ import (
 type upstreamList struct {
 	Name     string `query:"name" maxLength:"256" doc:"Of these names: a pattern, * is any run of characters"`
 	Provider string `query:"provider" maxLength:"256" doc:"Of this provider"`
-	State    string `query:"state" enum:"enabled,disabled" doc:"In this state"`
+	State    string `query:"state" enum:"enabled,draining,disabled" doc:"In this state"`
 	Limit    int    `query:"limit" minimum:"0" maximum:"1000" doc:"How many at most; 0: 100"`
 	Cursor   string `query:"cursor" maxLength:"512" doc:"Next of the page before"`
 }
@@ -26,10 +26,11 @@ func (s *Server) listUpstreams(ctx context.Context, in *upstreamList) (api.List[
 	}
 	wanted := slices.DeleteFunc(config.Upstreams, func(u accounts.Upstream) bool {
 		return !takesName(in.Name, u.Name) || in.Provider != "" && in.Provider != string(u.Provider) ||
-			in.State != "" && (in.State == "enabled") != u.Enabled
+			in.State != "" && in.State != upstreamState(&u)
 	})
-	return pageOf(page{in.Limit, in.Cursor}, wanted,
-		func(u *accounts.Upstream) string { return u.Name }, func(u *accounts.Upstream) api.Upstream { return s.viewUpstream(ctx, u) })
+	under := s.underWay()
+	return pageOf(page{in.Limit, in.Cursor}, wanted, func(u *accounts.Upstream) string { return u.Name },
+		func(u *accounts.Upstream) api.Upstream { return s.viewUpstreamWith(ctx, u, under) })
 }
 
 func (s *Server) showUpstream(ctx context.Context, in *named) (api.Upstream, error) {
@@ -133,24 +134,6 @@ func (s *Server) changeUpstream(ctx context.Context, kind, name, ifMatch string,
 	return s.viewUpstream(ctx, &upstream), nil
 }
 
-func (s *Server) enableUpstream(ctx context.Context, in *changed) (api.Upstream, error) {
-	return s.switchUpstream(ctx, "upstream.enable", in, true)
-}
-
-func (s *Server) disableUpstream(ctx context.Context, in *changed) (api.Upstream, error) {
-	return s.switchUpstream(ctx, "upstream.disable", in, false)
-}
-
-func (s *Server) switchUpstream(ctx context.Context, kind string, in *changed, enabled bool) (api.Upstream, error) {
-	return s.changeUpstream(ctx, kind, in.Name, in.IfMatch, func(_ State, u *accounts.Upstream) error {
-		if u.Enabled == enabled {
-			return errLeave
-		}
-		u.Enabled = enabled
-		return nil
-	})
-}
-
 func (s *Server) deleteUpstream(ctx context.Context, in *changed) error {
 	_, _, err := s.change(ctx, by(ctx, "upstream.delete"), func(st State) error {
 		upstream, err := st.Upstream(in.Name)
@@ -169,10 +152,16 @@ func (s *Server) deleteUpstream(ctx context.Context, in *changed) error {
 }
 
 func (s *Server) viewUpstream(ctx context.Context, u *accounts.Upstream) api.Upstream {
+	return s.viewUpstreamWith(ctx, u, s.underWay())
+}
+
+// viewUpstreamWith shows an upstream with what is under way there, by its ID.
+func (s *Server) viewUpstreamWith(ctx context.Context, u *accounts.Upstream, under map[string]int) api.Upstream {
 	view := api.Upstream{
 		ID: u.ID, Name: u.Name, Provider: string(u.Provider), URL: u.URL, Auth: string(u.Auth),
 		Wires: u.Wires, Models: u.Models, Timeouts: viewTimeouts(u.Timeouts),
 		MaxIdle: u.MaxIdle, IdleTimeout: viewDuration(u.IdleTimeout), Websocket: u.Websocket, Enabled: u.Enabled,
+		Draining: u.Draining, State: upstreamState(u), InFlight: under[u.ID],
 		Credentials: make([]api.Credential, 0, len(u.Credentials)), CreatedAt: u.CreatedAt, ETag: etag(u.Seq),
 	}
 	failed := s.lastErrors()

@@ -47,7 +47,7 @@ func TestAnUpstreamIsShownAsItWasCreated(t *testing.T) {
 	want := api.Upstream{
 		Name: "openai-eu", Provider: "openai", URL: "https://eu.api.openai.com/v1", Auth: "header:X-Key",
 		Wires: []string{"openai-chat"}, Models: []string{"gpt-5"}, MaxIdle: 8, IdleTimeout: "30s", Websocket: true,
-		Timeouts: &api.Timeouts{Connect: "5s", FirstToken: "1m30s"}, Enabled: true, CreatedAt: g.clock.Now(), ETag: created.ETag,
+		Timeouts: &api.Timeouts{Connect: "5s", FirstToken: "1m30s"}, Enabled: true, State: "enabled", CreatedAt: g.clock.Now(), ETag: created.ETag,
 		Credentials: []api.Credential{{Name: "default", Reference: "env:EU_KEY", Last4: "x4Qd", Usable: true, Weight: 1, Enabled: true, CreatedAt: g.clock.Now()}},
 	}
 	ignoreIDs := cmp.Options{cmpopts.IgnoreFields(api.Upstream{}, "ID"), cmpopts.IgnoreFields(api.Credential{}, "ID")}

@@ -51,15 +51,20 @@ func within(reach rules.Reach) func(network, address string, _ syscall.RawConn) 
 	}
 }
 
-// testUpstream asks an upstream for its models. What goes wrong on the way is
+// testUpstream asks an upstream for its models, or one of these for a word. What goes wrong on the way is
 // the answer, not a failure of the call.
-func (s *Server) testUpstream(ctx context.Context, in *named) (api.UpstreamTest, error) {
+func (s *Server) testUpstream(ctx context.Context, in *namedMaybe[api.TestUpstream]) (api.UpstreamTest, error) {
 	upstream, err := s.upstream(ctx, in.Name)
 	if err != nil {
 		return api.UpstreamTest{}, err
 	}
 	begun := time.Now()
-	test := s.tryUpstream(ctx, &upstream)
+	var test api.UpstreamTest
+	if in.Body != nil && in.Body.Chat != "" {
+		test = s.chatUpstream(ctx, &upstream, in.Body.Chat)
+	} else {
+		test = s.tryUpstream(ctx, &upstream)
+	}
 	test.DurationMS = time.Since(begun).Milliseconds()
 	return test, nil
 }

@@ -70,7 +70,7 @@ func (s *Server) createUser(ctx context.Context, in *body[api.NewUser]) (api.Use
 		return api.User{}, err
 	}
 	var err error
-	if user.Password, err = s.firstPassword(ctx, in.Body.Password); err != nil {
+	if user.Password, err = s.hash(ctx, in.Body.Password); err != nil {
 		return api.User{}, err
 	}
 	var view api.User
@@ -98,9 +98,7 @@ func (s *Server) newUser(in *api.NewUser) (accounts.User, []api.Problem) {
 
 func checkUser(u *accounts.User) []api.Problem {
 	var problems []api.Problem
-	if !accounts.ValidName(u.Name) {
-		problems = append(problems, badName("name"))
-	}
+	problems = append(problems, checkUserName("name", u.Name)...)
 	if len(u.Email) > maxEmail || strings.ContainsFunc(u.Email, func(r rune) bool { return unicode.IsControl(r) || unicode.IsSpace(r) }) ||
 		u.Email != "" && !strings.Contains(u.Email, "@") {
 		problems = append(problems, api.Problem{Field: "email", Message: "is not an address such as dana@example.com"})
@@ -109,14 +107,6 @@ func checkUser(u *accounts.User) []api.Problem {
 		problems = append(problems, api.Problem{Field: "role", Message: "is none of admin, operator, viewer, member"})
 	}
 	return append(problems, checkTags(u.Tags)...)
-}
-
-// firstPassword hashes the password of a user to be.
-func (s *Server) firstPassword(ctx context.Context, password string) (accounts.Secret, error) {
-	if password != "" && s.passwords == nil {
-		return accounts.Secret{}, fail(http.StatusConflict, api.CodeConflict, "this gateway has no logins, so nobody needs a password", "leave it out")
-	}
-	return s.hash(ctx, password)
 }
 
 func userNameFree(st State, name string) error {
@@ -149,8 +139,10 @@ func (s *Server) editUser(ctx context.Context, in *changedBody[api.EditUser]) (a
 				return err
 			}
 		}
-		view, err = putUser(st, &user)
-		return err
+		if view, err = putUser(st, &user); err != nil {
+			return err
+		}
+		return keepsAdmin(ctx, st, &before)
 	})
 	return view, err
 }
@@ -199,7 +191,10 @@ func (s *Server) deleteUser(ctx context.Context, in *changed) error {
 			return fail(http.StatusConflict, api.CodeInUse, err.Error(),
 				fmt.Sprintf("revoke them or give them to somebody else first: llmgw keys list --user %s", user.Name))
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return keepsAdmin(ctx, st, &user)
 	})
 	return err
 }

@@ -57,7 +57,8 @@ func validTagValue(value string) bool {
 // isKeyLike tells what somebody pasted into the wrong field: shown again, or kept
 // in the audit, it would be out.
 func isKeyLike(text string) bool {
-	return strings.HasPrefix(text, "sk-") || strings.HasPrefix(text, "AIza") || strings.HasPrefix(text, accounts.TokenPrefix)
+	return strings.HasPrefix(text, "sk-") || strings.HasPrefix(text, "AIza") || strings.HasPrefix(text, "gsk_") ||
+		strings.HasPrefix(text, accounts.TokenPrefix) || strings.HasPrefix(text, accounts.RefreshPrefix)
 }
 
 func checkModels(patterns []string) []api.Problem {

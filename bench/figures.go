@@ -25,17 +25,38 @@ func median(values []float64) (float64, error) {
 // value of the same round. The ratio of two medians would mix rounds, and with
 // them what else the machine did.
 func medianRatio(values, floor []float64) (float64, error) {
-	if len(values) != len(floor) {
-		return 0, errors.New("rounds without a partner")
+	all, err := ratios(values, floor)
+	if err != nil {
+		return 0, err
 	}
-	ratios := make([]float64, len(values))
+	return median(all)
+}
+
+// ratioRange gives the least and the most of the rounds' ratios: how much the
+// machine did beside.
+func ratioRange(values, floor []float64) (least, most float64, err error) {
+	all, err := ratios(values, floor)
+	if err != nil {
+		return 0, 0, err
+	}
+	if len(all) == 0 {
+		return 0, 0, errNoFigures
+	}
+	return slices.Min(all), slices.Max(all), nil
+}
+
+func ratios(values, floor []float64) ([]float64, error) {
+	if len(values) != len(floor) {
+		return nil, errors.New("rounds without a partner")
+	}
+	all := make([]float64, len(values))
 	for i := range values {
 		if floor[i] <= 0 {
-			return 0, errors.New("a round of the floor measured nothing")
+			return nil, errors.New("a round of the floor measured nothing")
 		}
-		ratios[i] = values[i] / floor[i]
+		all[i] = values[i] / floor[i]
 	}
-	return median(ratios)
+	return all, nil
 }
 
 // percentile gives the smallest value that at least p of 100 do not exceed (the

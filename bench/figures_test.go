@@ -66,6 +66,18 @@ func TestMedianRatioRefusesWhatItCannotCompare(t *testing.T) {
 	}
 }
 
+func TestRatioRangeIsOfTheRounds(t *testing.T) {
+	least, most, err := ratioRange([]float64{10, 90, 30}, []float64{20, 30, 20})
+	if err != nil || least != 0.5 || most != 3 {
+		t.Errorf("%v to %v, %v", least, most, err)
+	}
+	for name, c := range map[string][2][]float64{"nothing": {}, "a round is missing": {{1, 2}, {1}}} {
+		if _, _, err := ratioRange(c[0], c[1]); err == nil {
+			t.Errorf("%s has a range", name)
+		}
+	}
+}
+
 func TestPercentileIsTheNearestRank(t *testing.T) {
 	hundred := make([]time.Duration, 100)
 	for i := range hundred {

@@ -57,9 +57,10 @@ func launch(ctx context.Context, binary, data string, more ...string) (*gateway,
 	return g, nil
 }
 
-// startGateway starts a gateway that sends every bench request to an upstream.
-func startGateway(ctx context.Context, binary, data, upstream string) (*gateway, error) {
-	g, err := launch(ctx, binary, data)
+// startGateway starts a gateway that sends every bench request to an upstream,
+// with more flags of serve's.
+func startGateway(ctx context.Context, binary, data, upstream string, more ...string) (*gateway, error) {
+	g, err := launch(ctx, binary, data, more...)
 	if err != nil {
 		return nil, err
 	}

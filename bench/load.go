@@ -39,15 +39,39 @@ type round struct {
 	example error         // of a broken answer
 }
 
-// roundFor asks for d. Every connection is used once before the CPU time counts.
+// roundFor asks for d, as fast as answers come.
 func (l *load) roundFor(ctx context.Context, d time.Duration) (round, error) {
+	return l.measured(ctx, func() func() bool {
+		end := time.Now().Add(d)
+		return func() bool { return time.Now().Before(end) }
+	})
+}
+
+// roundAt asks as often in d as rate, a second, says. Where answers are late it
+// takes longer than d, with as many requests.
+func (l *load) roundAt(ctx context.Context, d time.Duration, rate int) (round, error) {
+	return l.measured(ctx, func() func() bool {
+		var begun atomic.Int64
+		start, all := time.Now(), int64(d.Seconds()*float64(rate))
+		return func() bool {
+			n := begun.Add(1) - 1
+			if n >= all {
+				return false
+			}
+			return wait(ctx, time.Until(start.Add(time.Duration(n)*time.Second/time.Duration(rate)))) == nil
+		}
+	})
+}
+
+// measured asks while what begin gives says so. Every connection is used once
+// before the CPU time counts.
+func (l *load) measured(ctx context.Context, begin func() func() bool) (round, error) {
 	warm := l.roundOf(ctx, len(l.wires))
 	before, err := l.cpu()
 	if err != nil {
 		return warm, err
 	}
-	end := time.Now().Add(d)
-	r := l.ask(ctx, func() bool { return time.Now().Before(end) })
+	r := l.ask(ctx, begin())
 	after, err := l.cpu()
 	r.cpu = after - before
 	if warm.example != nil {

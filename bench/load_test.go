@@ -56,6 +56,21 @@ func TestWhatTheUpstreamSendsIsWhole(t *testing.T) {
 	}
 }
 
+func TestALoadKeepsItsRate(t *testing.T) {
+	play, err := player(answerReply, time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const rate, d = 200, 300 * time.Millisecond
+	r, err := loadOn(t, upstreamOf(t, play), 4, false, chatReply()).roundAt(t.Context(), d, rate)
+	if err != nil || r.tally != (tally{whole: 60}) {
+		t.Errorf("%v, %v", r.tally, err)
+	}
+	if last := 59 * time.Second / rate; r.took < last {
+		t.Errorf("it took %s, and the last request is due after %s", r.took, last)
+	}
+}
+
 func TestALoadCountsEveryBrokenAnswer(t *testing.T) {
 	good := wholeStream()
 	worse := append([]byte(nil), good...)

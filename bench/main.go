@@ -9,7 +9,7 @@
 //     nginx.go a second floor, where there is one on the PATH
 //  5. gateway.go   the real `llmgw serve`, with 50 rules, a credential and a key
 //  6. load.go      connections that ask and compare every byte (wire.go, verdict.go); crowd.go keeps many streams open
-//  7. requests.go, chunks.go, paced.go, cut.go, leave.go, idle.go, slow.go, spec.go, events.go, ready.go:
+//  7. requests.go, chunks.go, paced.go, cut.go, leave.go, idle.go, slow.go, logins.go, spec.go, events.go, ready.go:
 //     what is measured; siege.go keeps slow connections open
 //  8. figures.go   medians, percentiles, ratios of rounds; compare.go interleaves them, table.go prints them
 //
@@ -60,6 +60,7 @@ type options struct {
 	n       int
 	conns   []int
 	rounds  int
+	rate    int // requests a second
 	seconds time.Duration
 	every   time.Duration
 	burners int
@@ -76,8 +77,9 @@ func commands() []command {
 		{"leave", "from a client's leaving to its end at the upstream", options{n: 1000, conns: []int{8}}, measureLeave},
 		{"idle", "memory of idle streams", options{n: 1000}, measureIdle},
 		{"slow", "delay of requests beside connections that are slow on purpose; fails where one notices", options{n: 5000, seconds: 20 * time.Second}, measureSlow},
+		{"logins", "delay of requests while people log in all the time", options{n: 200, rounds: 5, seconds: 3 * time.Second}, measureLogins},
 		{"h2spec", "what h2spec says, beside Go's own server; fails where the gateway passes less", options{tool: ".tools/h2spec"}, measureSpec},
-		{"events", "CPU of 1 KB requests while nobody, one and eight listen to the gateway's events", options{conns: []int{16}, rounds: 7, seconds: 2 * time.Second}, measureEvents},
+		{"events", "CPU of 1 KB requests while nobody, one and eight listen to the gateway's events", options{conns: []int{16}, rate: 5000, rounds: 7, seconds: 2 * time.Second}, measureEvents},
 		{"ready", "from exec to the first /readyz, empty store", options{rounds: 10}, measureReady},
 	}
 }
@@ -145,6 +147,9 @@ func (c command) parse(args []string, complaints io.Writer) (options, error) {
 	if o.rounds > 0 {
 		flags.IntVar(&o.rounds, "rounds", o.rounds, "interleaved rounds")
 	}
+	if o.rate > 0 {
+		flags.IntVar(&o.rate, "rate", o.rate, "requests a second")
+	}
 	if o.seconds > 0 {
 		flags.Func("seconds", fmt.Sprintf("`SECONDS` of a round of one participant (default %v)", o.seconds.Seconds()), seconds(&o.seconds))
 	}
@@ -169,7 +174,7 @@ func (c command) parse(args []string, complaints io.Writer) (options, error) {
 
 // check refuses numbers that would measure nothing.
 func (o options) check(defaults options) error {
-	for name, pair := range map[string][2]int{"n": {o.n, defaults.n}, "rounds": {o.rounds, defaults.rounds}, "every": {int(o.every), int(defaults.every)}} {
+	for name, pair := range map[string][2]int{"n": {o.n, defaults.n}, "rounds": {o.rounds, defaults.rounds}, "rate": {o.rate, defaults.rate}, "every": {int(o.every), int(defaults.every)}} {
 		if pair[1] > 0 && pair[0] < 1 {
 			return fmt.Errorf("-%s must be more than 0", name)
 		}

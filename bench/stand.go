@@ -90,13 +90,13 @@ func (s *stand) stock(ctx context.Context, upstream string, more ...string) (*pa
 	return &participant{name: nameStock, addr: c.said, pid: c.pid}, nil
 }
 
-// gateway starts llmgw in front of an upstream.
-func (s *stand) gateway(ctx context.Context, upstream string) (*participant, error) {
+// gateway starts llmgw in front of an upstream, with more flags of serve's.
+func (s *stand) gateway(ctx context.Context, upstream string, more ...string) (*participant, error) {
 	data, err := s.emptyStore()
 	if err != nil {
 		return nil, err
 	}
-	g, err := startGateway(ctx, s.binary, data, upstream)
+	g, err := startGateway(ctx, s.binary, data, upstream, more...)
 	if err != nil {
 		return nil, err
 	}

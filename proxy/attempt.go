@@ -146,7 +146,8 @@ func (x *exchange) attempt(to *rules.Candidate) (*answer, *failure) {
 	if a.status >= 500 {
 		x.try.fail(x.target)
 	}
-	x.credential.heed(a.status, a.header)
+	bound := a.status == http.StatusUnauthorized && x.decision.Credential(&x.request, to) != ""
+	x.credential.heed(a.status, a.header, bound)
 	if a.status == http.StatusUnauthorized && x.credential != nil {
 		// Passed on, it would make the caller change a key that is right.
 		a.close()

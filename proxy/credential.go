@@ -65,16 +65,36 @@ func (c *credential) reveal() accounts.Secret {
 	return c.secret
 }
 
-// heed takes note of what an upstream answered to the credential.
-func (c *credential) heed(status int, h http.Header) {
-	if c == nil || status != http.StatusUnauthorized && status != http.StatusTooManyRequests {
+// heed takes note of what an upstream answered to the credential. A 401 may be
+// for something else that the caller sent, such as the name of an organization:
+// what one who is bound to the credential is answered keeps nobody else from it,
+// and an answer that is well shows that the provider knows it.
+func (c *credential) heed(status int, h http.Header, bound bool) {
+	if c == nil {
 		return
 	}
 	now, pause := time.Now(), refusedCooldown
-	if status == http.StatusTooManyRequests {
+	switch {
+	case status < 300:
+		c.health.known(now)
+		return
+	case status == http.StatusTooManyRequests:
 		pause = pauseAsked(h, now)
+	case status != http.StatusUnauthorized:
+		return
+	case bound:
+		pause = 0
 	}
 	c.health.last.Store(&CredentialError{Status: status, At: now, Until: now.Add(pause)})
+}
+
+// known ends the cool-down after a 401.
+func (h *credentialHealth) known(now time.Time) {
+	last := h.last.Load()
+	if last == nil || last.Status != http.StatusUnauthorized || !now.Before(last.Until) {
+		return
+	}
+	h.last.CompareAndSwap(last, &CredentialError{Status: last.Status, At: last.At, Until: now})
 }
 
 // pauseAsked reads a Retry-After (RFC 9110, section 10.2.3).

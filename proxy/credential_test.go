@@ -313,6 +313,49 @@ func TestACallerBoundToACredentialGetsNoOther(t *testing.T) {
 	}
 }
 
+// A provider answers 401 to more than a credential that it does not know: whoever
+// is bound to one must not be able to take it away from all others.
+func TestACallerBoundToACredentialKeepsNobodyElseFromIt(t *testing.T) {
+	g, up := newPickyGateway(t, map[string]string{}, withCredentials(newCredentials(), "main*1000000", "small*1"), pinned("main"))
+	unbound := g.key
+	g.key = g.keys.issue(t, "trial", trial)
+	up.answer("main", "401 for the organization that the caller named")
+	if status := g.statusOf(g.post("/x", "{}")); status != 502 {
+		t.Fatal(status)
+	}
+	if state := g.proxy.Credentials()[0]; state.LastError == nil || state.LastError.Status != 401 || state.Cooling(time.Now()) {
+		t.Errorf("it is %+v", state)
+	}
+	up.answer("main", "")
+	up.taken()
+	g.key = unbound
+	g.statusOf(g.post("/x", "{}"))
+	if order := strings.Join(up.taken(), " "); order != "main" {
+		t.Errorf("sent with %s", order)
+	}
+}
+
+func TestAnAnswerThatIsWellEndsTheCoolDownAfterA401(t *testing.T) {
+	g, up := newPickyGateway(t, map[string]string{"main": "401 X"}, withCredentials(newCredentials(), "main*1000000", "small*1"), pinned("main"))
+	unbound := g.key
+	g.statusOf(g.post("/x", "{}"))
+	if order := strings.Join(up.taken(), " "); order != "main small" || !g.proxy.Credentials()[0].Cooling(time.Now()) {
+		t.Fatalf("sent with %s: %+v", order, g.proxy.Credentials()[0])
+	}
+	up.answer("main", "")
+	g.key = g.keys.issue(t, "trial", trial)
+	g.statusOf(g.post("/x", "{}")) // with main, whatever is known of it
+	if state := g.proxy.Credentials()[0]; state.LastError == nil || state.Cooling(time.Now()) {
+		t.Errorf("it is %+v", state)
+	}
+	up.taken()
+	g.key = unbound
+	g.statusOf(g.post("/x", "{}"))
+	if order := strings.Join(up.taken(), " "); order != "main" {
+		t.Errorf("sent with %s", order)
+	}
+}
+
 func TestACredentialThatACallerIsBoundToAndCannotBeUsed(t *testing.T) {
 	for name, c := range map[string]struct {
 		written []string

@@ -3,6 +3,7 @@ package proxy
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -404,24 +405,41 @@ func TestAnEchoOfTheRequestPutsNoCredentialIntoTheLog(t *testing.T) {
 	}
 }
 
-// careless is a Source with a mistake in it.
-type careless struct{ Source }
+// careless is a Source with a mistake in it, which takes a secret along.
+type careless struct {
+	Source
+	with any
+}
 
-func (careless) Identify(context.Context, accounts.KeyHash) (*accounts.Identity, error) {
-	panic("a mistake")
+func (c careless) Identify(context.Context, accounts.KeyHash) (*accounts.Identity, error) {
+	panic(c.with)
 }
 
 func TestAPanicIsA500WithOneLineAndHoldsNothing(t *testing.T) {
-	g := newGateway(t, "http://127.0.0.1:9", func(s *setup) { s.options.Source = careless{s.options.Source} })
-	response, body, err := g.do(g.post("/v1/chat/completions", chatRequest))
-	if err != nil || response.StatusCode != 500 || response.Header.Get("X-Llmgw-Error") != codeInternal {
-		t.Fatalf("%d %s %v", response.StatusCode, body, err)
+	for name, with := range map[string]any{ // stop looks for it in log and metrics, do in the answer
+		"a text":     "a mistake with " + credentialCanary,
+		"an error":   fmt.Errorf("a mistake: %w", errors.New(credentialCanary)),
+		"a value":    struct{ key, secret string }{accounts.KeyPrefix + "0123456789", credentialCanary},
+		"a pointer":  &accounts.Identity{KeyName: credentialCanary},
+		"a request":  &http.Request{Header: http.Header{"Authorization": {"Bearer " + credentialCanary}}},
+		"some bytes": []byte(credentialCanary),
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newGateway(t, "http://127.0.0.1:9", func(s *setup) { s.options.Source = careless{s.options.Source, with} })
+			response, body, err := g.do(g.post("/v1/chat/completions", chatRequest))
+			if err != nil || response.StatusCode != 500 || response.Header.Get("X-Llmgw-Error") != codeInternal {
+				t.Fatalf("%d %s %v", response.StatusCode, body, err)
+			}
+			if line := g.line(response); line["end_reason"] != "rejected" || line["error"] != codeInternal {
+				t.Errorf("log %v", line)
+			}
+			if !strings.Contains(g.log.text(), "panic of type") {
+				t.Errorf("the log does not tell of a panic: %s", g.log.text())
+			}
+			g.noneInFlight()
+			g.oneLineEach(t)
+		})
 	}
-	if line := g.line(response); line["end_reason"] != "rejected" || line["error"] != codeInternal {
-		t.Errorf("log %v", line)
-	}
-	g.noneInFlight()
-	g.oneLineEach(t)
 }
 
 // A key that somebody put under a name of their own does not cross over either.

@@ -75,7 +75,7 @@ func newMetrics(p *Proxy) *metrics {
 			func() float64 { return p.bodyLog.lost() }),
 		strangers: prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "llmgw_unauthenticated_connections", Help: "Client connections on which no valid key has been shown yet."},
 			func() float64 { return float64(p.door.count()) }),
-		upstreamUp: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "llmgw_upstream_up", Help: "1 where the upstream is enabled and has what it needs, 0 where not."},
+		upstreamUp: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "llmgw_upstream_up", Help: "1 where the upstream takes requests (enabled, not draining) and has what it needs, 0 where not."},
 			[]string{"upstream"}),
 	}
 	m.unruled = m.newSeries("", "")
@@ -109,7 +109,7 @@ func (m *metrics) upstreams(s *snapshot) {
 	m.upstreamUp.Reset()
 	for _, t := range s.upstreams {
 		up := 0.0
-		if t.upstream.Enabled && t.problem == nil {
+		if t.upstream.TakesRequests() && t.problem == nil {
 			up = 1
 		}
 		m.upstreamUp.WithLabelValues(t.name).Set(up)

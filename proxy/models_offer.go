@@ -294,7 +294,7 @@ func (s *snapshot) listing() (all []*target) {
 	for i, named := range s.set.SendsTo() {
 		t := s.upstreams[i]
 		_, lists := t.upstream.Provider.ModelList()
-		if named && lists && t.upstream.Enabled && t.problem == nil && len(t.upstream.Models) == 0 && !t.signs() {
+		if named && lists && t.upstream.TakesRequests() && t.problem == nil && len(t.upstream.Models) == 0 && !t.signs() {
 			all = append(all, t)
 		}
 	}

@@ -16,6 +16,7 @@ type seen struct {
 	path, model   string
 	rule          string
 	upstream      string
+	target        *target // nil: the request has not been sent
 	upstreamModel string
 	stream        bool
 	status        int

@@ -127,6 +127,7 @@ func (p *Proxy) targetOf(ctx context.Context, u *accounts.Upstream) *target {
 type UpstreamState struct {
 	Name     string
 	Enabled  bool
+	Draining bool
 	Problem  error // why it cannot be used, where it needs a credential; nil otherwise
 	Requests int64 // sent since the process began
 	Errors   int64 // of these, answered with 5xx or not to the end
@@ -150,7 +151,7 @@ func (p *Proxy) Upstreams() []UpstreamState {
 	states := make([]UpstreamState, 0, len(s.upstreams))
 	for _, t := range s.upstreams {
 		states = append(states, UpstreamState{
-			Name: t.name, Enabled: t.upstream.Enabled, Problem: t.problem,
+			Name: t.name, Enabled: t.upstream.Enabled, Draining: t.upstream.Draining, Problem: t.problem,
 			Requests: t.traffic.requests.Load(), Errors: t.traffic.errors.Load(),
 		})
 	}

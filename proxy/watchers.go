@@ -88,7 +88,7 @@ func (x *exchange) tellSent() {
 	first := x.record.attempts == 0
 	x.p.flights.note(x, func(s *seen) {
 		s.rule, s.upstream, s.model, s.upstreamModel = x.ruleName(), x.upstreamName(), x.request.Model, x.model
-		s.stream = x.request.Stream
+		s.stream, s.target = x.request.Stream, x.target
 	})
 	if all == nil || !first {
 		return

@@ -17,7 +17,7 @@ import (
 func boundUpstreams() []accounts.Upstream {
 	return []accounts.Upstream{
 		upstream("a", withCredentials("main", "batch")), upstream("b"), upstream("c", anthropic),
-		upstream("off", off), upstream("away", off, anthropic),
+		upstream("off", off), upstream("away", off, anthropic), upstream("busy", draining),
 	}
 }
 
@@ -25,7 +25,7 @@ func drawBindings(t *rapid.T) []accounts.Binding {
 	var lines []string
 	for range rapid.IntRange(0, 10).Draw(t, "bindings") {
 		of := rapid.SampledFrom([]string{"key_ci", "key_x", "user_dana", "user_x", "plan=trial", "plan=paid", "team=core", "env=prod", "env=ci"}).Draw(t, "of")
-		to := rapid.SampledFrom([]string{"a", "a/main", "a/batch", "b", "c", "off", "away"}).Draw(t, "to")
+		to := rapid.SampledFrom([]string{"a", "a/main", "a/batch", "b", "c", "off", "away", "busy"}).Draw(t, "to")
 		line := fmt.Sprintf("%s -> %s order=%d weight=%d", of, to, rapid.IntRange(1, 3).Draw(t, "order"), rapid.IntRange(1, 5).Draw(t, "weight"))
 		if models := drawSome(t, modelGlobs, "models"); models != nil {
 			line += " models=" + strings.Join(models, ",")
@@ -86,8 +86,8 @@ func naiveCandidates(groups [][]accounts.Binding, upstreams []accounts.Upstream,
 		for _, b := range group {
 			at := slices.IndexFunc(upstreams, func(u accounts.Upstream) bool { return u.ID == b.UpstreamID })
 			u, name := &upstreams[at], upstreams[at].Name+"/"+b.CredentialID
-			enabled = enabled || u.Enabled
-			if !u.Enabled || !u.Speaks(wire) || len(found) > 0 && seen[name] {
+			enabled = enabled || u.Enabled && !u.Draining
+			if !u.Enabled || u.Draining || !u.Speaks(wire) || len(found) > 0 && seen[name] {
 				continue
 			}
 			seen[name] = true

@@ -102,6 +102,7 @@ rules:
 func TestBindingsNameWhatRulesLeaveOpen(t *testing.T) {
 	upstreams := []accounts.Upstream{
 		upstream("a", withCredentials("main", "batch")), upstream("b"), upstream("c", anthropic), upstream("off", off),
+		upstream("busy", draining),
 		upstream("ws", func(u *accounts.Upstream) { u.Websocket = true }),
 	}
 	for _, c := range []struct {
@@ -129,6 +130,8 @@ func TestBindingsNameWhatRulesLeaveOpen(t *testing.T) {
 		{"one that is disabled", "POST /v1/x model=new", []string{"key_ci -> off", "user_dana -> b"}, rules.Forward, "b", "bind_001"},
 		{"one of another wire format", "POST /v1/messages model=new", []string{"key_ci -> a", "user_dana -> c"}, rules.Forward, "c", "bind_001"},
 		{"all are disabled", "POST /v1/x model=new", []string{"key_ci -> off"}, rules.UpstreamOff, "off", "bind_000"},
+		{"one that is draining", "POST /v1/x model=new", []string{"key_ci -> busy", "user_dana -> b"}, rules.Forward, "b", "bind_001"},
+		{"all are draining", "POST /v1/x model=new", []string{"user_dana -> busy", "key_ci -> off"}, rules.UpstreamOff, "busy", "bind_000"},
 		{"none speaks the format", "POST /v1/messages model=new", []string{"key_ci -> off", "user_dana -> b"}, rules.WrongWire, "b", "bind_001"},
 		{"one that takes no WebSocket", "GET /v1/responses upgrade=websocket connection=upgrade", []string{"key_ci -> a", "user_dana -> ws"}, rules.Forward, "ws", "bind_001"},
 		{"none takes a WebSocket", "GET /v1/responses upgrade=websocket connection=upgrade", []string{"key_ci -> off", "user_dana -> a"}, rules.NoWebsocket, "a", "bind_001"},

@@ -45,7 +45,7 @@ func (c *Candidate) usable(q *Request) bool {
 // speaks says whether a request could be sent there but for its asking for a
 // WebSocket.
 func (c *Candidate) speaks(q *Request) bool {
-	return c.Upstream == nil || c.Upstream.Enabled && c.Upstream.Speaks(q.Wire)
+	return c.Upstream == nil || c.Upstream.TakesRequests() && c.Upstream.Speaks(q.Wire)
 }
 
 // takesWebsocket is what an operator says of an upstream. Of a target URL nobody
@@ -105,9 +105,15 @@ func (d *Decision) unusable(q *Request, candidates []*Candidate) Outcome {
 		}
 	}
 	for i, c := range candidates {
-		if c.Upstream.Enabled {
+		if c.Upstream.TakesRequests() {
 			d.Candidates = candidates[i : i+1]
 			return WrongWire
+		}
+	}
+	for i, c := range candidates {
+		if c.Upstream.Enabled { // so it is being drained
+			d.Candidates = candidates[i : i+1]
+			return UpstreamOff
 		}
 	}
 	d.Candidates = candidates[:1]

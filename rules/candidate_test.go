@@ -16,6 +16,8 @@ import (
 
 func off(u *accounts.Upstream) { u.Enabled = false }
 
+func draining(u *accounts.Upstream) { u.Draining = true }
+
 func anthropic(u *accounts.Upstream) { u.Provider = accounts.ProviderAnthropic }
 
 // candidates names those of a decision, a fallback in brackets.
@@ -40,6 +42,7 @@ func one(t fatal, rule string, upstreams ...accounts.Upstream) *rules.Set {
 func TestCandidatesAreTheUsableOnes(t *testing.T) {
 	upstreams := []accounts.Upstream{
 		upstream("a"), upstream("b"), upstream("c", anthropic), upstream("off", off), upstream("off2", off),
+		upstream("drained", draining), upstream("other", draining, anthropic), upstream("both", off, draining),
 	}
 	for _, c := range []struct {
 		name, action string
@@ -55,6 +58,12 @@ func TestCandidatesAreTheUsableOnes(t *testing.T) {
 		{"fallbacks in the order of the file", "upstream: c, fallback: [{name: b}, {name: a}, {name: b}]", accounts.WireOpenAIChat, rules.Forward, "[b] [a] [b]"},
 		{"a target with a fallback", `target: "https://t.example:8443/x", fallback: [{name: a}]`, accounts.WireOpenAIChat, rules.Forward, "t.example:8443 [a]"},
 		{"all are disabled", "upstreams: [{name: off}, {name: off2}]", accounts.WireOpenAIChat, rules.UpstreamOff, "off"},
+		{"a fallback for one that is draining", "upstream: drained, fallback: [{name: b}]", accounts.WireOpenAIChat, rules.Forward, "[b]"},
+		{"a peer that is draining", "upstreams: [{name: drained}, {name: b}]", accounts.WireOpenAIChat, rules.Forward, "b"},
+		{"one is disabled and one draining", "upstreams: [{name: off}, {name: drained}]", accounts.WireOpenAIChat, rules.UpstreamOff, "drained"},
+		{"one is draining and the others speak another format", "upstreams: [{name: drained}, {name: c}]", accounts.WireOpenAIChat, rules.WrongWire, "c"},
+		{"one that is draining speaks another format", "upstreams: [{name: off}, {name: other}]", accounts.WireOpenAIChat, rules.UpstreamOff, "other"},
+		{"one that was drained is disabled", "upstreams: [{name: both}, {name: off}]", accounts.WireOpenAIChat, rules.UpstreamOff, "both"},
 		{"those that are enabled speak another format", "upstreams: [{name: off}, {name: c}], fallback: [{name: c}]", accounts.WireOpenAIChat, rules.WrongWire, "c"},
 		{"a path of no format is everybody's", "upstream: c, fallback: [{name: a}]", accounts.WireNone, rules.Forward, "c [a]"},
 		{"a model to rewrite that is not there", "upstream: a, fallback: [{name: b, model: m}]", accounts.WireOpenAIChat, rules.ModelUnreadable, "[b]"},

@@ -23,12 +23,12 @@ func Compile(c Config) (*Set, Problems) {
 	problems = append(problems, checkUpstreams(c.Upstreams)...)
 	problems = append(problems, checkBindings(&c)...)
 	if len(problems) > 0 {
-		problems.sort()
+		problems.Sort()
 		return nil, problems
 	}
 	set := newSet(c)
 	problems = warn(set, true)
-	problems.sort()
+	problems.Sort()
 	return set, problems
 }
 

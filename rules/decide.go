@@ -61,10 +61,10 @@ const (
 	Answer                         // answer with Rule's Respond
 	NoRule                         // no rule takes it
 	NoDestination                  // the rule leaves the destination open, and no binding names one
-	UpstreamOff                    // every upstream of the rule, or of the bindings, is disabled
-	WrongWire                      // no enabled upstream of these speaks the request's wire format
+	UpstreamOff                    // every upstream of the rule, or of the bindings, is disabled or draining
+	WrongWire                      // no upstream of these that takes requests speaks the request's wire format
 	ModelUnreadable                // the rule rewrites a model that the request does not show
-	NoWebsocket                    // no enabled upstream of these takes WebSockets
+	NoWebsocket                    // no upstream of these that takes requests takes WebSockets
 	WrongBaseURL                   // the path begins with /v1 twice, and nothing in the rule mends it
 	ModelNotAllowed                // the key's allow-list does not take the model; no rule was asked
 )
@@ -81,7 +81,7 @@ type Decision struct {
 	Bound *accounts.Binding
 
 	// Candidates are in the order in which to try them: the chosen one, its
-	// peers, the fallback. For Forward they are all usable (enabled, and they
+	// peers, the fallback. For Forward they are all usable (they take requests, and
 	// speak the request's wire format) and one at least. For UpstreamOff, WrongWire,
 	// NoWebsocket and ModelUnreadable there is one: the one that it is about. For
 	// the others there is none.

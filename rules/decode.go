@@ -34,7 +34,7 @@ func Decode(name string, source []byte) ([]File, Problems) {
 		files[i] = d.document(document)
 	}
 	d.check(func(c *checker) { c.files(files) })
-	d.problems.sort()
+	d.problems.Sort()
 	return files, d.limited()
 }
 
@@ -85,33 +85,58 @@ func (d *decoder) document(n *yaml.Node) File {
 	f := File{Set: DefaultSet, Order: DefaultOrder, from: d.origin("", n)}
 	d.set, d.rule, d.from = DefaultSet, "", f.from
 	var rules *yaml.Node
-	seen := d.object("", n, "field", "fields of a rules file are",
-		field{"version", func(path string, n *yaml.Node) {
+	elsewhere := false
+	fields := d.setFields(&f, &rules)
+	seen := d.fields("", n, fields, func(key *yaml.Node) {
+		if !isObjects(key.Value) {
+			d.unknown("", key, "field", "fields of a rules file are", fields)
+			return
+		}
+		elsewhere = true
+		d.refuse(at(key), key.Value, "apply files of every kind with: llmgw apply -f FILE", "%s are no rules", key.Value)
+	})
+	if seen == nil {
+		return f
+	}
+	d.needsVersion(n, seen)
+	switch {
+	case rules != nil:
+		d.rules(&f, rules)
+	case !seen["rules"] && !elsewhere:
+		d.refuse(at(n), "rules", "for a set without rules write rules: []", "rules is missing")
+	}
+	return f
+}
+
+// setFields are the fields of a set; what stands behind rules is left for when
+// the name of the set is known.
+func (d *decoder) setFields(f *File, rules **yaml.Node) []field {
+	return []field{
+		{"version", func(path string, n *yaml.Node) {
 			if n = d.resolve(n); n.Kind != yaml.ScalarNode || n.Value != version || n.ShortTag() != "!!int" {
 				d.refuse(at(n), path, "write version: 1", "unknown version of the rule language")
 			}
 		}},
-		field{"set", func(path string, n *yaml.Node) {
+		{"set", func(path string, n *yaml.Node) {
 			if name, ok := d.name(path, n); ok {
 				f.Set, d.set = name, name
 			}
 		}},
-		field{"order", func(path string, n *yaml.Node) { f.Order = d.number(path, n, 0, 1_000_000) }},
-		field{"rules", func(_ string, n *yaml.Node) { rules = n }},
-	)
-	if seen != nil && !seen["version"] {
+		{"order", func(path string, n *yaml.Node) { f.Order = d.number(path, n, 0, 1_000_000) }},
+		{"rules", func(_ string, n *yaml.Node) { *rules = n }},
+	}
+}
+
+func (d *decoder) needsVersion(n *yaml.Node, seen map[string]bool) {
+	if !seen["version"] {
 		d.refuse(at(n), "version", "write version: 1", "version is missing")
 	}
-	if rules == nil {
-		if seen != nil && !seen["rules"] {
-			d.refuse(at(n), "rules", "for a set without rules write rules: []", "rules is missing")
-		}
-		return f
-	}
-	d.list("rules", rules, true, func(path string, n *yaml.Node) {
+}
+
+func (d *decoder) rules(f *File, n *yaml.Node) {
+	d.list("rules", n, true, func(path string, n *yaml.Node) {
 		f.Rules = append(f.Rules, d.readRule(path, n))
 	})
-	return f
 }
 
 // readRule reads one rule. The paths of its fields are counted from the rule.

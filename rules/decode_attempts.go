@@ -18,11 +18,15 @@ const (
 	maxWithin   = time.Hour
 )
 
-func (d *decoder) timeouts(path string, n *yaml.Node) (t accounts.Timeouts) {
+func (d *decoder) timeouts(path string, n *yaml.Node) accounts.Timeouts {
+	return d.timeoutsUpTo(path, n, maxTimeout)
+}
+
+func (d *decoder) timeoutsUpTo(path string, n *yaml.Node, most time.Duration) (t accounts.Timeouts) {
 	var fields []field
 	for _, phase := range phases(&t) {
 		fields = append(fields, field{phase.name, func(path string, n *yaml.Node) {
-			if *phase.value = d.duration(path, n, 0, maxTimeout); *phase.value == 0 {
+			if *phase.value = d.duration(path, n, 0, most); *phase.value == 0 {
 				*phase.value = accounts.NoTimeout
 			}
 		}})

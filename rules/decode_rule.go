@@ -29,6 +29,6 @@ func DecodeRule(name string, source []byte) (Rule, Problems) {
 	d.from = d.origin("", n)
 	r := d.readRule("", n)
 	d.check(func(c *checker) { c.oneRule(&r) })
-	d.problems.sort()
+	d.problems.Sort()
 	return r, d.limited()
 }

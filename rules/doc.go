@@ -5,7 +5,9 @@
 //  1. Decode reads a rules file, strictly: one Set of rules in each YAML
 //     document, every problem at once and with its place. Check finds what else
 //     can be told without a gateway, Encode writes the canonical form, and Plan
-//     says what an apply would change.
+//     says what an apply would change. DecodeObjects, EncodeObjects and
+//     PlanObjects do the same for the upstreams, users, keys and bindings that
+//     may stand beside the rules.
 //  2. Compile makes a Config (sets and upstreams at one revision) into an
 //     immutable Set: matchers made ready, rules in their total order, and an
 //     index by the literal beginnings of paths and models.
@@ -45,8 +47,8 @@
 // bindings of the caller name it: its key's before its user's before those of its
 // tags, then by Order. A binding that lists models takes only requests with one
 // of them. Among those of one Order, weights choose, by the affinity of the rule
-// or else by the key; all others are the fallback. What is disabled or does not
-// speak the wire format is left out before one is chosen, and a fallback on the
+// or else by the key; all others are the fallback. What is disabled, draining or does
+// not speak the wire format is left out before one is chosen, and a fallback on the
 // same upstream and credential is none. The edits, limits, retry and model of the
 // rule that leaves the destination open hold; without a rule, those of rules with
 // continue. A path that begins with /v1/v1/ is refused there, too.
@@ -118,7 +120,7 @@
 // other entries nor the revision move it; a weight that changes moves only as
 // many callers as it must. affinity: header:NAME goes by the header's first
 // value, and by the key where there is none; without a key, lots are drawn. What
-// is disabled or does not speak the wire format is left out before one is
+// is disabled, draining or does not speak the wire format is left out before one is
 // chosen. A fallback goes with upstream, upstreams or target; its entries are
 // tried in the order of the file.
 //

@@ -18,10 +18,11 @@ const maxExcerptLine = 160
 //
 // It gives nothing where the line could hold a secret: where the text is not
 // YAML and nobody knows what stands where, in values that are sent or answered,
-// and on any line that speaks of credentials.
+// on any line that speaks of credentials, and in all that is said of upstreams,
+// users, keys and bindings.
 func (p *Problem) Excerpt(source []byte) string {
 	line, ok := lineOf(source, p.Line)
-	if !ok || p.Field == "" || p.Column < 1 || mayHoldSecret(p.Field) || mayHoldSecret(line) {
+	if !ok || p.Field == "" || p.Column < 1 || isObjectPath(p.Field) || mayHoldSecret(p.Field) || mayHoldSecret(line) {
 		return ""
 	}
 	before, rest, ok := cutAt(line, p.Column-1)

@@ -20,6 +20,11 @@ type field struct {
 // it is no mapping. what names a field in messages, and list begins the hint
 // that names them all.
 func (d *decoder) object(path string, n *yaml.Node, what, list string, fields ...field) map[string]bool {
+	return d.fields(path, n, fields, func(key *yaml.Node) { d.unknown(path, key, what, list, fields) })
+}
+
+// fields is object, with something else to do about a field that is not known.
+func (d *decoder) fields(path string, n *yaml.Node, fields []field, unknown func(key *yaml.Node)) map[string]bool {
 	seen := map[string]bool{}
 	ok := d.pairs(path, n, func(key *yaml.Node, value *yaml.Node) {
 		inner := join(path, key.Value)
@@ -30,17 +35,21 @@ func (d *decoder) object(path string, n *yaml.Node, what, list string, fields ..
 				return
 			}
 		}
-		names := make([]string, len(fields))
-		for i, f := range fields {
-			names[i] = f.name
-		}
-		d.suggest(at(key), join(path, shorten(key.Value)), list+" "+strings.Join(names, ", "),
-			nearestWord(key.Value, names), "unknown %s %q", what, shorten(key.Value))
+		unknown(key)
 	})
 	if !ok {
 		return nil
 	}
 	return seen
+}
+
+func (d *decoder) unknown(path string, key *yaml.Node, what, list string, fields []field) {
+	names := make([]string, len(fields))
+	for i, f := range fields {
+		names[i] = f.name
+	}
+	d.suggest(at(key), join(path, shorten(key.Value)), list+" "+strings.Join(names, ", "),
+		nearestWord(key.Value, names), "unknown %s %q", what, shorten(key.Value))
 }
 
 // pairs goes through a mapping, each key of which is text and given once.
@@ -75,7 +84,7 @@ func (d *decoder) list(path string, n *yaml.Node, mayBeEmpty bool, each func(pat
 	n = d.resolve(n)
 	if n.Kind != yaml.SequenceNode {
 		hint := ""
-		if n.Kind == yaml.ScalarNode && n.ShortTag() == "!!str" {
+		if n.Kind == yaml.ScalarNode && n.ShortTag() == "!!str" && !mayHoldSecret(path) && !isObjectPath(d.from.path) {
 			hint = "put it in brackets: [" + shorten(plainOrQuoted(n.Value)) + "]"
 		}
 		d.refuse(at(n), path, hint, "must be a list, found %s", kind(n))
@@ -118,7 +127,7 @@ func (d *decoder) text(path string, n *yaml.Node) string {
 	n = d.resolve(n)
 	if n.Kind != yaml.ScalarNode || n.ShortTag() != "!!str" {
 		hint := ""
-		if n.Kind == yaml.ScalarNode && n.ShortTag() != "!!null" && !mayHoldSecret(path) {
+		if n.Kind == yaml.ScalarNode && n.ShortTag() != "!!null" && !mayHoldSecret(path) && !isObjectPath(d.from.path) {
 			hint = "quote it: " + strconv.Quote(shorten(n.Value))
 		}
 		d.refuse(at(n), path, hint, "must be text, found %s", kind(n))

@@ -185,11 +185,13 @@ func longestRising(values []int) []int {
 }
 
 // fieldChanges lists what differs between two rules, as "field: was → is".
-func fieldChanges(before, after *Rule) []string {
+func fieldChanges(before, after *Rule) []string { return treeChanges(before.tree(), after.tree()) }
+
+func treeChanges(before, after *yaml.Node) []string {
 	was, is := map[string]string{}, map[string]string{}
 	var names []string
-	flatten(before.tree(), "", func(field, value string) { was[field] = value; names = append(names, field) })
-	flatten(after.tree(), "", func(field, value string) {
+	flatten(before, "", func(field, value string) { was[field] = value; names = append(names, field) })
+	flatten(after, "", func(field, value string) {
 		if is[field] = value; was[field] == "" {
 			names = append(names, field)
 		}
@@ -222,14 +224,21 @@ func flatten(n *yaml.Node, path string, visit func(field, value string)) {
 	}
 }
 
-// inline writes a scalar or a list of scalars in one line.
+// inline writes a value in one line, whatever it holds: an upstream's entry is
+// {name: a, weight: 80}.
 func inline(n *yaml.Node) string {
-	if n.Kind == yaml.SequenceNode {
-		items := make([]string, len(n.Content))
-		for i, item := range n.Content {
-			items[i] = inline(item)
+	items := make([]string, 0, len(n.Content))
+	switch n.Kind {
+	case yaml.SequenceNode:
+		for _, item := range n.Content {
+			items = append(items, inline(item))
 		}
 		return "[" + strings.Join(items, ", ") + "]"
+	case yaml.MappingNode:
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			items = append(items, n.Content[i].Value+": "+inline(n.Content[i+1]))
+		}
+		return "{" + strings.Join(items, ", ") + "}"
 	}
 	if n.Value == "" || hasControl(n.Value) {
 		return strconv.Quote(n.Value)

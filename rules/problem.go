@@ -68,9 +68,9 @@ func (p Problems) kind(warning bool) Problems {
 	return found
 }
 
-// sort brings problems into the order of the text they are about. What has no
+// Sort brings problems into the order of the text they are about. What has no
 // position keeps the order in which it was found.
-func (p Problems) sort() {
+func (p Problems) Sort() {
 	slices.SortStableFunc(p, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})

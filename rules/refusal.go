@@ -34,6 +34,7 @@ const (
 	CodeWrongBaseURL    = "wrong_base_url"
 	CodeNoDestination   = "no_destination"
 	CodeUpstreamOff     = "upstream_disabled"
+	CodeDraining        = "upstream_draining"
 	CodeNoCredential    = "upstream_without_credential"
 	CodeWrongWire       = "wrong_wire_format"
 	CodeBadRewrite      = "bad_path_rewrite"
@@ -58,8 +59,7 @@ func (s *Set) Refusal(q *Request, d *Decision) (refusal Refusal, ok bool) {
 	case NoDestination:
 		return refuse(CodeNoDestination, "rule %q names no upstream, and your key is bound to none", d.Rule.Name), true
 	case UpstreamOff:
-		name := d.Candidates[0].Name()
-		return refuse(CodeUpstreamOff, "%s upstream %q, which is disabled. Admin: llmgw upstreams enable %s", sends(d.RuleName()), name, name), true
+		return upstreamOff(d.RuleName(), d.Candidates[0].Upstream), true
 	case WrongWire:
 		return wrongWire(d.Candidates[0].Name(), q), true
 	case NoWebsocket:
@@ -70,6 +70,14 @@ func (s *Set) Refusal(q *Request, d *Decision) (refusal Refusal, ok bool) {
 		return refuse(CodeModelUnreadable, "rule %q changes the model, and this request does not show one", d.Rule.Name), true
 	}
 	return Refusal{}, false
+}
+
+// upstreamOff is for the one upstream that an operator should look at.
+func upstreamOff(rule string, u *accounts.Upstream) Refusal {
+	if u.Enabled {
+		return refuse(CodeDraining, "%s upstream %q, which is draining. Admin: llmgw upstreams drain %s --undo", sends(rule), u.Name, u.Name)
+	}
+	return refuse(CodeUpstreamOff, "%s upstream %q, which is disabled. Admin: llmgw upstreams enable %s", sends(rule), u.Name, u.Name)
 }
 
 // RuleName is the name of the deciding rule, "" where there is none.

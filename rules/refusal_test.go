@@ -15,16 +15,21 @@ const refusing = `version: 1
 rules:
 - {name: gpt, match: {model: [gpt-5*]}, action: {upstream: openai}}
 - {name: off, match: {model: [off]}, action: {upstreams: [{name: off-a}, {name: off-b}]}}
+- {name: drained, match: {model: [drained]}, action: {upstreams: [{name: off-a}, {name: busy}]}}
 - {name: open, match: {model: [open]}}
 - {name: blind, match: {path: /blind}, action: {upstream: openai, model: x}}
 - {name: answers, match: {path: /answers}, action: {respond: {status: 410, message: gone}}}
 `
 
+func busyUpstream() accounts.Upstream {
+	return accounts.Upstream{ID: "4", Name: "busy", Provider: accounts.ProviderOpenAI, URL: "https://busy.example", Enabled: true, Draining: true}
+}
+
 func TestEveryRefusalHasItsText(t *testing.T) {
 	set := compile(t, refusing,
 		accounts.Upstream{ID: "1", Name: "openai", Provider: accounts.ProviderOpenAI, URL: "https://api.openai.com/v1", Enabled: true},
 		accounts.Upstream{ID: "2", Name: "off-a", Provider: accounts.ProviderOpenAI, URL: "https://a.example"},
-		accounts.Upstream{ID: "3", Name: "off-b", Provider: accounts.ProviderOpenAI, URL: "https://b.example"})
+		accounts.Upstream{ID: "3", Name: "off-b", Provider: accounts.ProviderOpenAI, URL: "https://b.example"}, busyUpstream())
 	long := strings.Repeat("é", 80)
 	for name, c := range map[string]struct{ path, model, code, message string }{
 		"a model that nobody takes": {"/v1/chat/completions", "gtp-5", rules.CodeNoRule,
@@ -39,6 +44,7 @@ func TestEveryRefusalHasItsText(t *testing.T) {
 		"one /v1 too few":        {"/messages", "m", rules.CodeWrongBaseURL, `path "/messages": add /v1 to the base URL`},
 		"a rule that sends none": {"/v1/chat/completions", "open", rules.CodeNoDestination, `rule "open" names no upstream, and your key is bound to none`},
 		"upstreams that are off": {"/v1/chat/completions", "off", rules.CodeUpstreamOff, `rule "off" sends to upstream "off-a", which is disabled. Admin: llmgw upstreams enable off-a`},
+		"one that is draining":   {"/v1/chat/completions", "drained", rules.CodeDraining, `rule "drained" sends to upstream "busy", which is draining. Admin: llmgw upstreams drain busy --undo`},
 		"the wrong wire":         {"/v1/messages", "gpt-5", rules.CodeWrongWire, `upstream "openai" does not speak the Anthropic Messages API (/v1/messages); route this model to one that does`},
 		"no model to rewrite":    {"/blind", "", rules.CodeModelUnreadable, `rule "blind" changes the model, and this request does not show one`},
 	} {
@@ -100,7 +106,7 @@ func FuzzRefusalsAreText(f *testing.F) {
 	set := compile(f, refusing,
 		accounts.Upstream{ID: "1", Name: "openai", Provider: accounts.ProviderOpenAI, URL: "https://api.openai.com/v1", Enabled: true},
 		accounts.Upstream{ID: "2", Name: "off-a", Provider: accounts.ProviderOpenAI, URL: "https://a.example"},
-		accounts.Upstream{ID: "3", Name: "off-b", Provider: accounts.ProviderOpenAI, URL: "https://b.example"})
+		accounts.Upstream{ID: "3", Name: "off-b", Provider: accounts.ProviderOpenAI, URL: "https://b.example"}, busyUpstream())
 	f.Fuzz(func(t *testing.T, path, model string) {
 		canonical, err := rules.CanonicalPath(path)
 		if err != nil {

@@ -54,7 +54,7 @@ func DecodeTests(name string, source []byte) ([]Test, Problems) {
 		tests = append(tests, d.testDocument(document)...)
 	}
 	d.distinctTests(tests)
-	d.problems.sort()
+	d.problems.Sort()
 	return tests, d.limited()
 }
 

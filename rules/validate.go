@@ -22,7 +22,7 @@ func Check(files []File) Problems {
 		set := newSet(Config{Files: files})
 		problems = warn(set, false)
 	}
-	problems.sort()
+	problems.Sort()
 	return problems
 }
 

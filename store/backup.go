@@ -57,20 +57,38 @@ func (s *Store) Backup(ctx context.Context, path string) (m Manifest, err error)
 	if s.options.Postgres != nil {
 		return m, fmt.Errorf("backing up: %w", ErrNoCopy)
 	}
+	return BackupFile(ctx, s.options.Path, path)
+}
+
+// BackupFile is Store.Backup for a store that is not open: it is neither opened
+// nor brought up to date, and no secret key is needed. Whoever calls it holds the
+// lock of the data directory. ErrNotFound where there is no store at from.
+func BackupFile(ctx context.Context, from, path string) (m Manifest, err error) {
 	ctx, cancel := context.WithTimeout(ctx, backupWithin)
 	defer cancel()
-	for _, p := range []string{path, ManifestPath(path)} {
-		if _, err := os.Lstat(p); err == nil {
-			return m, fmt.Errorf("backing up: file %s: %w", p, accounts.ErrExists)
-		}
+	if _, err := os.Stat(from); errors.Is(err, os.ErrNotExist) {
+		return m, fmt.Errorf("backing up: %w", notFound("store", from))
 	}
-	if m, err = s.copyTo(ctx, path); err != nil {
+	if err := absent(path); err != nil {
+		return m, fmt.Errorf("backing up: %w", err)
+	}
+	if m, err = copyTo(ctx, from, path); err != nil {
 		return m, fmt.Errorf("backing up: %w", errors.Join(err, removed(path)))
 	}
 	if err := writeManifest(path, &m); err != nil {
 		return m, fmt.Errorf("backing up: %w", errors.Join(err, removed(path)))
 	}
 	return m, nil
+}
+
+// absent refuses to write over a backup, or over anything else.
+func absent(path string) error {
+	for _, p := range []string{path, ManifestPath(path)} {
+		if _, err := os.Lstat(p); err == nil {
+			return fmt.Errorf("file %s: %w", p, accounts.ErrExists)
+		}
+	}
+	return nil
 }
 
 // removed takes away what was begun, if it was.
@@ -83,7 +101,7 @@ func removed(path string) error {
 
 // copyTo lets SQLite write a copy, which is of one moment and without the gaps
 // and the leavings of deleted rows, and describes it.
-func (s *Store) copyTo(ctx context.Context, path string) (Manifest, error) {
+func copyTo(ctx context.Context, from, path string) (Manifest, error) {
 	if err := ensureFile(path); err != nil { // SQLite takes an empty file, and would make one for everybody
 		return Manifest{}, err
 	}
@@ -91,13 +109,13 @@ func (s *Store) copyTo(ctx context.Context, path string) (Manifest, error) {
 	if err != nil {
 		return Manifest{}, err
 	}
-	db, err := openSQLite(s.options.Path, 1, url.Values{"mode": {"ro"}, "_busy_timeout": {"2000"}})
+	db, err := openSQLite(from, 1, url.Values{"mode": {"ro"}, "_busy_timeout": {"2000"}})
 	if err != nil {
 		return Manifest{}, err
 	}
 	_, err = db.ExecContext(ctx, `VACUUM INTO ?`, absolute)
 	if err := errors.Join(err, db.Close()); err != nil {
-		return Manifest{}, fmt.Errorf("writing the copy: %w", err)
+		return Manifest{}, fmt.Errorf("writing the copy: %w", full(err))
 	}
 	if err := forgetNodes(ctx, path); err != nil {
 		return Manifest{}, fmt.Errorf("taking the nodes out of the copy: %w", err)
@@ -237,7 +255,9 @@ func verify(ctx context.Context, path string, m *Manifest) error {
 	switch {
 	case err != nil:
 		return err
-	case sum != m.SHA256 || size != m.Bytes:
+	case size != m.Bytes:
+		return fmt.Errorf("%w: it has %d bytes, and %d were written", ErrDamaged, size, m.Bytes)
+	case sum != m.SHA256:
 		return fmt.Errorf("%w: it is not the file that was written", ErrDamaged)
 	}
 	knows, err := newestSchema()

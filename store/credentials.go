@@ -25,11 +25,11 @@ type credentialRow struct {
 
 const credentialColumns = `id, upstream_id, name, reference, sealed, last4, weight, enabled, created_at`
 
-// readCredentials gives the credentials of each upstream, in the order of
-// their ids.
-func readCredentials(ctx context.Context, s session) (map[string][]accounts.Credential, error) {
+// readCredentials gives the credentials that where selects by their upstreams,
+// each one's in the order of their ids.
+func readCredentials(ctx context.Context, s session, where string, args ...any) (map[string][]accounts.Credential, error) {
 	var rows []credentialRow
-	if err := s.all(ctx, &rows, `SELECT `+credentialColumns+` FROM credentials ORDER BY id`); err != nil {
+	if err := s.all(ctx, &rows, `SELECT `+credentialColumns+` FROM credentials `+where+` ORDER BY id`, args...); err != nil {
 		return nil, fmt.Errorf("reading credentials: %w", unavailable(err))
 	}
 	of := make(map[string][]accounts.Credential)

@@ -30,7 +30,7 @@ func readConfig(ctx context.Context, on session, revision int64) (rules.Config, 
 	if err != nil {
 		return rules.Config{}, err
 	}
-	upstreams, err := readUpstreams(ctx, on)
+	upstreams, err := readUpstreams(ctx, on, "")
 	if err != nil {
 		return rules.Config{}, err
 	}

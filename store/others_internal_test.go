@@ -306,8 +306,8 @@ func TestAShelfThatAnswersIsAskedAgain(t *testing.T) {
 	}
 }
 
-// full is an identity in which every field says something.
-func full() *accounts.Identity {
+// whole is an identity in which every field says something.
+func whole() *accounts.Identity {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC)
 	return &accounts.Identity{
 		KeyID: "key_a", KeyName: "a", Tags: map[string]string{"t": "v"}, Models: []string{"gpt-*"},
@@ -319,14 +319,14 @@ func full() *accounts.Identity {
 func TestAnIdentityComesBackFromTheShelfAsItWas(t *testing.T) {
 	s := openOn(t, newFile(t), nil, inprocess.New())
 	until(t, "the shelf is there", func() bool { return !s.wares.away.Load() })
-	v := reflect.ValueOf(*full())
+	v := reflect.ValueOf(*whole())
 	for i := range v.NumField() {
 		if v.Field(i).IsZero() {
-			t.Errorf("full has no %s", v.Type().Field(i).Name)
+			t.Errorf("whole has no %s", v.Type().Field(i).Name)
 		}
 	}
 	hash, other := accounts.HashKey("a"), accounts.HashKey("b")
-	for _, who := range []*accounts.Identity{full(), {KeyID: "key_a"}} {
+	for _, who := range []*accounts.Identity{whole(), {KeyID: "key_a"}} {
 		s.wares.putKey(hash, finding{who: who, seq: 7, mark: mark{1}})
 		var got finding
 		until(t, "it stands there", func() (ok bool) {

@@ -25,7 +25,8 @@ func besides() []string { return []string{"-wal", "-shm", "-journal"} }
 // left what was there, "" where there was nothing. Whoever calls it holds the
 // lock of the data directory, so that no gateway starts meanwhile.
 //
-// The backup is verified first, and must open with o.Secret. At every moment one
+// The backup is verified first, and must open with o.Secret. Logins of then are
+// not among what comes back; keys and tokens that were taken away since are. At every moment one
 // whole store stands at o.Path, the old one or the new one.
 //
 // Errors: those of VerifyBackup and, for the secret key, of Open;
@@ -36,21 +37,31 @@ func Restore(ctx context.Context, backup string, o Options) (aside string, err e
 	if _, err := VerifyBackup(ctx, backup); err != nil {
 		return "", fmt.Errorf("restoring: %w", err)
 	}
-	err = inBackup(backup, func(on session) error {
-		_, err := readIssuer(ctx, on, o.Secret)
-		return opensAll(ctx, on, o.Secret, err)
-	})
-	if err != nil {
+	if err := BackupOpens(ctx, backup, o.Secret); err != nil {
 		return "", fmt.Errorf("restoring: %w", err)
 	}
 	fresh, err := copyBeside(backup, o.Path)
 	if err != nil {
 		return "", fmt.Errorf("restoring: copying the backup: %w", err)
 	}
+	if err := endLogins(ctx, fresh); err != nil {
+		return "", fmt.Errorf("restoring: %w", errors.Join(err, removed(fresh)))
+	}
 	if aside, err = replaceStore(ctx, fresh, o.Path); err != nil {
 		return aside, fmt.Errorf("restoring: %w", errors.Join(err, removed(fresh)))
 	}
 	return aside, nil
+}
+
+// BackupOpens says whether a secret key opens what is sealed in a backup: the
+// store's own secret is opened, and no value names another key.
+//
+// Errors: *SealedError, which wraps an *accounts.WrongKeyError.
+func BackupOpens(ctx context.Context, backup string, key accounts.Sealer) error {
+	return inBackup(backup, func(on session) error {
+		_, err := readIssuer(ctx, on, key)
+		return opensAll(ctx, on, key, err)
+	})
 }
 
 // copyBeside copies a file into the folder of another, for its owner only.
@@ -60,15 +71,7 @@ func copyBeside(from, beside string) (path string, err error) {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, source.Close()) }()
-	f, err := os.CreateTemp(filepath.Dir(beside), ".restore") // 0600
-	if err != nil {
-		return "", err
-	}
-	_, err = io.Copy(f, source)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return "", errors.Join(err, os.Remove(f.Name()))
-	}
-	return f.Name(), nil
+	return keepBeside(beside, ".restore", source)
 }
 
 // replaceStore puts fresh at path, and what is there aside.

@@ -187,7 +187,7 @@ type seal struct {
 // readSeals gives everything that is sealed: credentials, then the secrets of
 // the installation.
 func readSeals(ctx context.Context, on session) ([]seal, error) {
-	upstreams, err := readUpstreams(ctx, on)
+	upstreams, err := readUpstreams(ctx, on, "")
 	if err != nil {
 		return nil, err
 	}

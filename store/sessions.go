@@ -10,8 +10,9 @@ import (
 	"github.com/llmgw/llmgw/accounts"
 )
 
-// Sessions are no changes of the log: they come and go with every login, and
-// nobody keeps them in memory. One that is deleted is gone for every node.
+// Logins are no changes of the log: they come and go all day, and nobody keeps
+// them in memory. One that is deleted is gone for every node. Sessions that an
+// operator makes or ends are changes; see tokens.go.
 
 // endedSessionKept is how long a session that has ended can still be looked at.
 const endedSessionKept = 24 * time.Hour
@@ -93,40 +94,45 @@ func (s *Store) findSession(ctx context.Context, where string, arg any) (account
 func (s *Store) Sessions(ctx context.Context, userID string) ([]accounts.Session, error) {
 	var sessions []accounts.Session
 	err := s.read(ctx, "listing sessions", func(ctx context.Context, on session) (err error) {
-		if userID == "" {
-			sessions, err = readSessions(ctx, on, "")
-		} else {
-			sessions, err = readSessions(ctx, on, `WHERE user_id = ?`, userID)
-		}
+		sessions, err = readSessionsOf(ctx, on, userID)
 		return err
 	})
 	return sessions, err
+}
+
+func readSessionsOf(ctx context.Context, on session, userID string) ([]accounts.Session, error) {
+	if userID == "" {
+		return readSessions(ctx, on, "")
+	}
+	return readSessions(ctx, on, `WHERE user_id = ?`, userID)
 }
 
 // PutSession adds a session. ErrExists where its id or hash is taken;
 // ErrNotFound where its user is not there or disabled. Sessions that ended more
 // than a day ago go. A zero CreatedAt means now; UsedAt is not asked.
 func (s *Store) PutSession(ctx context.Context, put accounts.Session) error {
+	return s.write(ctx, "storing session", func(ctx context.Context, on session) error { return insertSession(ctx, on, &put) })
+}
+
+func insertSession(ctx context.Context, on session, put *accounts.Session) error {
 	if put.ID == "" {
-		return errors.New("storing session: it has no id")
+		return errors.New("it has no id")
 	}
 	now := moment(time.Now())
-	return s.write(ctx, "storing session", func(ctx context.Context, on session) error {
-		if _, err := deleteSessions(ctx, on, `WHERE expires_at < ?`, now.Add(-endedSessionKept)); err != nil {
-			return err
-		}
-		rows, err := on.run(ctx, `INSERT INTO sessions (`+sessionColumns+`)
-			SELECT ?, id, ?, ?, ?, ?, ?, NULL, ?, ? FROM users WHERE id = ? AND NOT disabled`,
-			put.ID, put.Name, put.Hash[:], put.Last4, string(put.Role),
-			moment(cmpTime(put.CreatedAt, now)), maybe(put.ExpiresAt), put.From, put.UserID)
-		switch {
-		case err != nil:
-			return taken(err, "session", put.ID)
-		case rows == 0:
-			return notFound("user", put.UserID)
-		}
-		return nil
-	})
+	if _, err := deleteSessions(ctx, on, `WHERE expires_at < ?`, now.Add(-endedSessionKept)); err != nil {
+		return err
+	}
+	rows, err := on.run(ctx, `INSERT INTO sessions (`+sessionColumns+`)
+		SELECT ?, id, ?, ?, ?, ?, ?, NULL, ?, ? FROM users WHERE id = ? AND NOT disabled`,
+		put.ID, put.Name, put.Hash[:], put.Last4, string(put.Role),
+		moment(cmpTime(put.CreatedAt, now)), maybe(put.ExpiresAt), put.From, put.UserID)
+	switch {
+	case err != nil:
+		return taken(err, "session", put.ID)
+	case rows == 0:
+		return notFound("user", put.UserID)
+	}
+	return nil
 }
 
 // RenewSession exchanges the refresh token of a login, which is good for one
@@ -164,13 +170,23 @@ func (s *Store) RenewSession(ctx context.Context, old, next accounts.KeyHash, no
 	return renewed, err
 }
 
+// maxSpent is how many used refresh tokens of a login are known. A login that is
+// refreshed as its access tokens end uses 1,344 in the two weeks until the first of
+// them is forgotten.
+const maxSpent = 2048
+
 // spend notes that the refresh token of a session is used, and forgets those
-// that would have ended by now.
+// that would have ended by now, and the oldest of too many.
 func spend(ctx context.Context, on session, s *accounts.Session, now time.Time) error {
 	if _, err := on.run(ctx, `DELETE FROM spent_refreshes WHERE session_id = ? AND expires_at <= ?`, s.ID, moment(now)); err != nil {
 		return unavailable(err)
 	}
-	_, err := on.run(ctx, `INSERT INTO spent_refreshes (hash, session_id, expires_at) VALUES (?, ?, ?)`,
+	_, err := on.run(ctx, `DELETE FROM spent_refreshes WHERE session_id = ? AND expires_at < (SELECT expires_at FROM spent_refreshes
+		WHERE session_id = ? ORDER BY expires_at DESC LIMIT 1 OFFSET ?)`, s.ID, s.ID, maxSpent-2)
+	if err != nil {
+		return unavailable(err)
+	}
+	_, err = on.run(ctx, `INSERT INTO spent_refreshes (hash, session_id, expires_at) VALUES (?, ?, ?)`,
 		s.Hash[:], s.ID, s.ExpiresAt)
 	return unavailable(err)
 }

@@ -41,6 +41,7 @@ type settings struct {
 	MaxIdle        int      `json:"max_idle,omitempty"`
 	IdleTimeout    span     `json:"idle_timeout,omitempty"`
 	Websocket      bool     `json:"websocket,omitempty"`
+	Draining       bool     `json:"draining,omitempty"`
 }
 
 // span is a duration that stands in JSON as people write it: "1m30s".
@@ -61,7 +62,7 @@ func upstreamRowOf(u *accounts.Upstream) (upstreamRow, error) {
 		Wires: u.Wires, Models: u.Models,
 		Connect: span(u.Timeouts.Connect), ResponseHeader: span(u.Timeouts.ResponseHeader),
 		FirstToken: span(u.Timeouts.FirstToken), Idle: span(u.Timeouts.Idle), Total: span(u.Timeouts.Total),
-		MaxIdle: u.MaxIdle, IdleTimeout: span(u.IdleTimeout), Websocket: u.Websocket,
+		MaxIdle: u.MaxIdle, IdleTimeout: span(u.IdleTimeout), Websocket: u.Websocket, Draining: u.Draining,
 	})
 	return upstreamRow{
 		ID: u.ID, Name: u.Name, Provider: string(u.Provider), URL: u.URL, Auth: string(u.Auth),
@@ -82,17 +83,22 @@ func (r *upstreamRow) upstream() (accounts.Upstream, error) {
 			FirstToken: time.Duration(s.FirstToken), Idle: time.Duration(s.Idle), Total: time.Duration(s.Total),
 		},
 		MaxIdle: s.MaxIdle, IdleTimeout: time.Duration(s.IdleTimeout), Websocket: s.Websocket,
-		Enabled: r.Enabled, CreatedAt: moment(r.CreatedAt), Seq: r.Seq,
+		Enabled: r.Enabled, Draining: s.Draining, CreatedAt: moment(r.CreatedAt), Seq: r.Seq,
 	}, nil
 }
 
-// readUpstreams gives all upstreams by name, with their credentials.
-func readUpstreams(ctx context.Context, s session) ([]accounts.Upstream, error) {
+// readUpstreams gives the upstreams that where selects by name, with their
+// credentials.
+func readUpstreams(ctx context.Context, s session, where string, args ...any) ([]accounts.Upstream, error) {
 	var rows []upstreamRow
-	if err := s.all(ctx, &rows, `SELECT `+upstreamColumns+` FROM upstreams ORDER BY name`); err != nil {
+	if err := s.all(ctx, &rows, `SELECT `+upstreamColumns+` FROM upstreams `+where+` ORDER BY name`, args...); err != nil {
 		return nil, fmt.Errorf("reading upstreams: %w", unavailable(err))
 	}
-	credentials, err := readCredentials(ctx, s)
+	of := ""
+	if where != "" {
+		of = `WHERE upstream_id IN (SELECT id FROM upstreams ` + where + `)`
+	}
+	credentials, err := readCredentials(ctx, s, of, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -110,20 +116,18 @@ func readUpstreams(ctx context.Context, s session) ([]accounts.Upstream, error) 
 
 // Upstreams gives all upstreams by name, each with its credentials in the
 // order of their ids, which is that of their making.
-func (st *State) Upstreams() ([]accounts.Upstream, error) { return readUpstreams(st.ctx, st.on) }
+func (st *State) Upstreams() ([]accounts.Upstream, error) { return readUpstreams(st.ctx, st.on, "") }
 
 // Upstream finds one by its name or id. ErrNotFound where there is none.
 func (st *State) Upstream(nameOrID string) (accounts.Upstream, error) {
-	all, err := st.Upstreams()
+	found, err := readUpstreams(st.ctx, st.on, `WHERE id = ? OR name = ?`, nameOrID, nameOrID)
 	if err != nil {
 		return accounts.Upstream{}, err
 	}
-	for _, u := range all {
-		if u.Name == nameOrID || u.ID == nameOrID {
-			return u, nil
-		}
+	if len(found) == 0 {
+		return accounts.Upstream{}, notFound("upstream", nameOrID)
 	}
-	return accounts.Upstream{}, notFound("upstream", nameOrID)
+	return found[0], nil
 }
 
 // PutUpstream adds an upstream, or makes the one with its ID what u says, its

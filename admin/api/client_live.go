@@ -11,8 +11,6 @@ import (
 	"net/http"
 	"net/url"
 	"time"
-
-	"github.com/llmgw/llmgw/accounts"
 )
 
 // The bounds of a stream of events.
@@ -43,75 +41,28 @@ func (c *Client) Events(ctx context.Context, q EventQuery, f func(Event) error) 
 	defer cancel(nil)
 	silence := time.AfterFunc(c.timeout, func() { cancel(context.DeadlineExceeded) })
 	defer silence.Stop()
-	response, err := c.openEvents(ctx, q)
+	response, err := c.open(ctx, func(ctx context.Context) (*http.Request, error) { return c.askEvents(ctx, q) })
 	if err != nil {
 		return err
 	}
 	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode != http.StatusOK || response.Header.Get("Content-Type") != "text/event-stream" {
-		return c.noEvents(response)
+		return c.noStream(response)
 	}
 	return c.readEvents(ctx, response.Body, func() { silence.Reset(eventsQuiet) }, f)
 }
 
-// openEvents asks for the stream; once more with a renewed token, where there is
-// one for that which was refused.
-func (c *Client) openEvents(ctx context.Context, q EventQuery) (*http.Response, error) {
-	token, refusal := c.token(ctx, c.bearer)
-	if refusal != nil {
-		return nil, refusal
-	}
-	response, err := c.askEvents(ctx, token, q)
-	if err != nil || response.StatusCode != http.StatusUnauthorized || c.renew == nil || token.IsZero() {
-		return response, err
-	}
-	next, refusal := c.token(ctx, func(ctx context.Context) (accounts.Secret, error) { return c.renew(ctx, token) })
-	if refusal == nil && next.IsZero() {
-		return response, nil
-	}
-	_ = response.Body.Close()
-	if refusal != nil {
-		return nil, refusal
-	}
-	return c.askEvents(ctx, next, q)
-}
-
-// askEvents asks for the stream in the name of a token.
-func (c *Client) askEvents(ctx context.Context, token accounts.Secret, q EventQuery) (*http.Response, error) {
+// askEvents makes the request for the stream.
+func (c *Client) askEvents(ctx context.Context, q EventQuery) (*http.Request, error) {
 	request, err := c.request(ctx, http.MethodGet, "/events?"+q.values().Encode(), nil)
 	if err != nil {
-		return nil, c.unusable(err)
+		return nil, err
 	}
 	request.Header.Set("Accept", "text/event-stream")
 	if q.After != "" {
 		request.Header.Set("Last-Event-ID", q.After)
 	}
-	if !token.IsZero() {
-		request.Header.Set("Authorization", "Bearer "+token.Reveal())
-	}
-	begun := time.Now()
-	response, err := c.http.Do(request)
-	status := 0
-	if err == nil {
-		status = response.StatusCode
-	}
-	c.trace(http.MethodGet, request.URL.RequestURI(), status, time.Since(begun))
-	if err != nil {
-		return nil, c.unreachable(causeOf(ctx, err))
-	}
-	return response, nil
-}
-
-// noEvents reads an answer that is no stream of events.
-func (c *Client) noEvents(response *http.Response) error {
-	if response.StatusCode < 300 {
-		return c.foreign(response.StatusCode)
-	}
-	text, err := io.ReadAll(io.LimitReader(response.Body, maxEvent))
-	if err != nil {
-		return c.unreachable(err)
-	}
-	return c.refusal(response.StatusCode, text)
+	return request, nil
 }
 
 // causeOf is the deadline that has passed, in place of the error that came of it.

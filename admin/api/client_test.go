@@ -158,6 +158,13 @@ func TestEveryCallHasItsMethodPathAndBody(t *testing.T) {
 			return only(client.Rollback(ctx, api.RollbackRequest{Revision: 41, DryRun: true}))
 		}},
 		{"GET /api/v1/export ", func() error { return only(client.ExportRules(ctx, nil)) }},
+		{`POST /api/v1/apply/all {"files":[{"name":"f","content":"c"}],"prune":true,"if_revision":4,"if_plan":"d"}`, func() error {
+			return only(client.Apply(ctx, api.ApplyObjects{Files: []api.Source{{Name: "f", Content: "c"}}, Prune: true, IfRevision: &revision, IfPlan: "d"}))
+		}},
+		{`POST /api/v1/diff {"files":[{"name":"f","content":"c"}]}`, func() error {
+			return only(client.Diff(ctx, api.DiffObjects{Files: []api.Source{{Name: "f", Content: "c"}}}))
+		}},
+		{"GET /api/v1/export/all ", func() error { return only(client.Export(ctx)) }},
 		{"GET /api/v1/export?set=a&set=b ", func() error { return only(client.ExportRules(ctx, []string{"a", "b"})) }},
 	} {
 		if err := c.call(); err != nil {

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"time"
 )
 
 // Upstreams lists the upstreams.
@@ -24,6 +25,28 @@ func (c *Client) CreateUpstream(ctx context.Context, upstream NewUpstream) (Upst
 // fails is no error of the call: see UpstreamTest.OK.
 func (c *Client) TestUpstream(ctx context.Context, name string) (UpstreamTest, error) {
 	return call[UpstreamTest](ctx, c, http.MethodPost, "/upstreams/"+segment(name)+"/test", nil)
+}
+
+// chatTestWithin is how long a chat test may take, the gateway's own bound and the
+// way there included.
+const chatTestWithin = 30 * time.Second
+
+// TestChat asks a model of an upstream for a word, as a stream. It costs tokens.
+func (c *Client) TestChat(ctx context.Context, name, model string) (UpstreamTest, error) {
+	patient := *c
+	patient.timeout = max(c.timeout, chatTestWithin)
+	return call[UpstreamTest](ctx, &patient, http.MethodPost, "/upstreams/"+segment(name)+"/test", TestUpstream{Chat: model})
+}
+
+// DrainUpstream keeps new requests from an upstream and leaves those that it has;
+// its InFlight says how many those are. A disabled one stays disabled.
+func (c *Client) DrainUpstream(ctx context.Context, name string) (Upstream, error) {
+	return call[Upstream](ctx, c, http.MethodPost, "/upstreams/"+segment(name)+"/drain", nil)
+}
+
+// UndrainUpstream lets an upstream that is drained take requests again.
+func (c *Client) UndrainUpstream(ctx context.Context, name string) (Upstream, error) {
+	return call[Upstream](ctx, c, http.MethodPost, "/upstreams/"+segment(name)+"/undrain", nil)
 }
 
 // EnableUpstream puts an upstream to use again.

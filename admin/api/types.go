@@ -111,7 +111,9 @@ type Upstream struct {
 	IdleTimeout string       `json:"idle_timeout,omitempty"` // a Go duration
 	Websocket   bool         `json:"websocket,omitempty"`
 	Enabled     bool         `json:"enabled"`
-	Draining    bool         `json:"draining,omitempty"` // on the node that was asked: no new requests, those under way go on
+	Draining    bool         `json:"draining,omitempty"` // no new requests, those under way go on
+	State       string       `json:"state" enum:"enabled,draining,disabled"`
+	InFlight    int          `json:"in_flight"` // exchanges under way there, on the node that was asked
 	Credentials []Credential `json:"credentials"`
 	CreatedAt   time.Time    `json:"created_at"`
 	ETag        string       `json:"etag"`
@@ -188,6 +190,26 @@ type UpstreamTest struct {
 	Models     int    `json:"models,omitempty"` // number of models listed, where it listed any
 	DurationMS int64  `json:"duration_ms"`
 	Error      string `json:"error,omitempty"`
+
+	Chat *ChatTest `json:"chat,omitempty"` // where a model was asked
+}
+
+// TestUpstream says how an upstream is looked at.
+type TestUpstream struct {
+	Chat string `json:"chat,omitempty" maxLength:"256"` // the model to ask for a word; empty: only the list of models is asked for
+}
+
+// ChatTest is when what of a streamed answer came, in milliseconds: of the first
+// three how long they took, of the others how long after the start. 0: it did not
+// come to that.
+type ChatTest struct {
+	DNSMS        float64 `json:"dns_ms,omitempty"`
+	ConnectMS    float64 `json:"connect_ms,omitempty"`
+	TLSMS        float64 `json:"tls_ms,omitempty"`
+	FirstByteMS  float64 `json:"first_byte_ms,omitempty"`
+	FirstTokenMS float64 `json:"first_token_ms,omitempty"`
+	TotalMS      float64 `json:"total_ms"`
+	Chunks       int     `json:"chunks"` // events of the stream
 }
 
 // Rule is one rule as it is shown. Match and Action are the rule's own words.
@@ -308,6 +330,7 @@ type RulesStatus struct {
 type UpstreamStatus struct {
 	Name     string `json:"name"`
 	Enabled  bool   `json:"enabled"`
+	Draining bool   `json:"draining,omitempty"`
 	Usable   bool   `json:"usable"` // has a credential that can be read, or needs none
 	Requests int64  `json:"requests"`
 	Errors   int64  `json:"errors"`

@@ -49,6 +49,24 @@ func (a *app) mayDestroy(ctx context.Context, s *settings, question, what string
 	return nil
 }
 
+// keyboard is what somebody types, for all that they are asked: several lines that
+// are pasted at once answer several questions.
+type keyboard struct {
+	lines  *bufio.Reader
+	screen *term.Terminal // reads from lines, and shows nothing of it
+}
+
+func (a *app) keys() *keyboard {
+	if a.typed == nil {
+		lines := bufio.NewReader(a.in)
+		a.typed = &keyboard{lines, term.NewTerminal(struct {
+			io.Reader
+			io.Writer
+		}{lines, a.err}, "")}
+	}
+	return a.typed
+}
+
 // readLine reads one line of stdin. The reading itself cannot be interrupted;
 // when ctx ends first it is left to the end of the process.
 func (a *app) readLine(ctx context.Context) (string, error) {
@@ -56,9 +74,9 @@ func (a *app) readLine(ctx context.Context) (string, error) {
 		line string
 		err  error
 	}
-	read := make(chan result, 1)
+	read, lines := make(chan result, 1), a.keys().lines
 	go func() {
-		line, err := bufio.NewReader(a.in).ReadString('\n')
+		line, err := lines.ReadString('\n')
 		read <- result{line, err}
 	}()
 	select {
@@ -101,12 +119,8 @@ func (a *app) promptHidden(ctx context.Context, prompt string) (_ accounts.Secre
 		text string
 		err  error
 	}
-	read := make(chan result, 1)
+	read, screen := make(chan result, 1), a.keys().screen
 	go func() {
-		screen := term.NewTerminal(struct {
-			io.Reader
-			io.Writer
-		}{file, a.err}, "")
 		text, err := screen.ReadPassword(prompt + ": ")
 		read <- result{text, err}
 	}()

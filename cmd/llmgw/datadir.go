@@ -173,27 +173,3 @@ func (n *node) secretSource() string {
 	}
 	return "the one in " + shortPath(filepath.Join(n.data, secretKeyName))
 }
-
-// references reads credentials that stand in the gateway's own environment or
-// in a file.
-func references() accounts.References {
-	return accounts.References{
-		"env": func(_ context.Context, name string) (accounts.Secret, error) {
-			if strings.HasPrefix(name, "LLMGW_") {
-				return accounts.Secret{}, errors.New("the gateway's own variables are no credentials")
-			}
-			text, ok := os.LookupEnv(name)
-			if !ok {
-				return accounts.Secret{}, errors.New("the variable is not set")
-			}
-			return accounts.NewSecret(strings.TrimSpace(text)), nil
-		},
-		"file": func(_ context.Context, path string) (accounts.Secret, error) {
-			text, err := readRegular(path, longestSecret)
-			if err != nil {
-				return accounts.Secret{}, err
-			}
-			return accounts.NewSecret(strings.TrimSpace(string(text))), nil
-		},
-	}
-}

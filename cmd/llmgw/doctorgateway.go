@@ -90,6 +90,9 @@ func (d *doctor) upstream(ctx context.Context, u api.Upstream) finding {
 	if !u.Enabled {
 		return finding{Check: u.Name, State: stateSkipped, Text: "disabled"}
 	}
+	if u.Draining {
+		return finding{Check: u.Name, State: stateSkipped, Text: "draining"}
+	}
 	r, err := d.gateway.TestUpstream(ctx, u.Name)
 	if err != nil {
 		return finding{Check: u.Name, State: stateProblem, Text: explain(err).message, Hint: explain(err).hint}

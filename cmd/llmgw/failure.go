@@ -31,14 +31,15 @@ const exitCodesHelp = `What the exit code of llmgw says:
   0         done
   1         failed; for diff: differences exist; for rules test and explain:
             not as expected; for health and doctor: not healthy
-  2         wrong usage: unknown flag, missing argument; delete, revoke or
-            rollback without --yes where nobody can be asked
-  3         invalid input: configuration or rules file has errors, each shown
-            with file:line:column
+  2         wrong usage: unknown flag, missing argument; delete, revoke,
+            rollback, restore, or apply --prune that deletes, without --yes
+            where nobody can be asked
+  3         invalid input: configuration, rules or other file has errors, each
+            shown with file:line:column
   4         not logged in, or not allowed
   5         no such object
   6         conflict: changed by someone else since you read it, the name
-            exists, apply would delete rules, or what a rollback needs is gone
+            exists, apply would delete something, or what a rollback needs is gone
   7         gateway not reachable
   8         partly done: some items applied, the rest listed
   130, 143  interrupted by Ctrl-C, SIGTERM (serve ends with 0)

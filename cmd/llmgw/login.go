@@ -333,12 +333,5 @@ func (a *app) readNewPassword(ctx context.Context, s *settings, file string) (ac
 	if err != nil || file != "" {
 		return first, err
 	}
-	again, err := a.promptHidden(ctx, "once more")
-	if err != nil {
-		return again, err
-	}
-	if again.Reveal() != first.Reveal() {
-		return accounts.Secret{}, usage("the two are not the same, nothing was changed")
-	}
-	return first, nil
+	return a.typedAgain(ctx, first)
 }

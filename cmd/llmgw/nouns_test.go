@@ -32,7 +32,7 @@ const (
 		{"last4":"wxyz","created_at":"2026-10-01T00:00:00Z","expires_at":"2026-11-02T00:00:00Z"}],
 		"created_at":"2026-10-01T00:00:00Z","expires_at":"2027-02-20T00:00:00Z","etag":"5"}`
 	oldJSON = `{"id":"key_2","name":"old","enabled":true,"state":"revoked","created_at":"2026-10-01T00:00:00Z","etag":"6"}`
-	euJSON  = `{"id":"up_1","name":"eu","provider":"openai","url":"https://eu.example.com","enabled":true,"timeouts":{"connect":"5s","idle":"1m"},
+	euJSON  = `{"id":"up_1","name":"eu","provider":"openai","url":"https://eu.example.com","enabled":true,"state":"enabled","in_flight":2,"timeouts":{"connect":"5s","idle":"1m"},
 		"credentials":[{"id":"cred_1","name":"default","last4":"x4Qd","usable":true,"weight":1,"enabled":true},
 		{"id":"cred_2","name":"batch","reference":"env:BATCH","last4":"9999","usable":true,"weight":3,"enabled":false,"last_error":"401 2 min ago"}],
 		"created_at":"2026-10-01T00:00:00Z","etag":"7"}`
@@ -228,7 +228,7 @@ func TestAListIsATableForPeopleAndJSONForPrograms(t *testing.T) {
 		{"a binding", "bindings get bind_2", "" +
 			"id        bind_2\ncaller    user dana\nupstream  us\norder     100\nweight    2\nmodels    gpt-*\ncreated   2026-10-01\n"},
 		{"an upstream with two credentials", "upstreams get eu", "" +
-			"name        eu\nid          up_1\nprovider    openai\nurl         https://eu.example.com\nauth        -\nenabled     yes\n" +
+			"name        eu\nid          up_1\nprovider    openai\nurl         https://eu.example.com\nauth        -\nstate       enabled\nin flight   2\n" +
 			"credential  default: sealed …x4Qd\n" +
 			"credential  batch: env:BATCH …9999, weight 3, disabled, last error 401 2 min ago\n" +
 			"wires       -\nmodels      -\nwebsocket   no\ncreated     2026-10-01\n"},

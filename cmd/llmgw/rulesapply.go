@@ -85,7 +85,13 @@ func (a *app) showAwaited(ctx context.Context, t talk, plan api.Plan, wait time.
 	if err := a.showApplied(ctx, t, plan); err != nil || wait == 0 {
 		return err
 	}
-	all, err := a.awaitRevision(ctx, t, plan.Revision, wait)
+	return a.showAwaiting(ctx, t, plan.Revision, wait)
+}
+
+// showAwaiting waits until the nodes have a revision, and tells of them where
+// there are several.
+func (a *app) showAwaiting(ctx context.Context, t talk, revision int64, wait time.Duration) error {
+	all, err := a.awaitRevision(ctx, t, revision, wait)
 	if err == nil && t.output.isTable() && len(all.nodes) > 1 {
 		fmt.Fprintln(a.out, a.outStyle().plain(all.text()))
 	}

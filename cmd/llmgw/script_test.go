@@ -10,6 +10,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -40,6 +42,7 @@ func TestScripts(t *testing.T) {
 			"field":     field,
 			"collector": startCollector,
 			"spans":     exportedSpans,
+			"awaits":    awaits,
 		},
 		RequireExplicitExec: true,
 		// For all of them together, with the race detector, beside other packages
@@ -103,13 +106,34 @@ func waitReady(ts *testscript.TestScript, _ bool, _ []string) {
 	}
 }
 
-// signal NAME: sends a signal to the command that was last put in the
-// background.
+// awaits PATTERN COMMAND…: runs a command until its stdout matches.
+func awaits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: awaits PATTERN COMMAND [ARG…]")
+	}
+	wanted, err := regexp.Compile("(?m)" + args[0])
+	ts.Check(err)
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		ts.Check(ts.Exec(args[1], args[2:]...))
+		if wanted.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("stdout never matches %s", args[0])
+		}
+	}
+}
+
+// signal NAME [COMMAND]: sends a signal to the command that was last put in the
+// background, or to the last of those that runs the given subcommand.
 func signalGateway(ts *testscript.TestScript, _ bool, args []string) {
 	signals := map[string]os.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "KILL": syscall.SIGKILL}
 	running := ts.BackgroundCmds()
-	if len(args) != 1 || signals[args[0]] == nil || len(running) == 0 {
-		ts.Fatalf("usage: signal TERM|INT|KILL, with a command in the background")
+	if len(args) == 2 {
+		running = slices.DeleteFunc(slices.Clone(running), func(c *exec.Cmd) bool { return !slices.Contains(c.Args, args[1]) })
+	}
+	if len(args) == 0 || len(args) > 2 || signals[args[0]] == nil || len(running) == 0 {
+		ts.Fatalf("usage: signal TERM|INT|KILL [SUBCOMMAND], with a command in the background")
 	}
 	ts.Check(running[len(running)-1].Process.Signal(signals[args[0]]))
 }

@@ -198,7 +198,7 @@ func (n *node) openStore(ctx context.Context) error {
 	n.store = opened
 	n.onClose(opened.Close)
 	n.rememberNode()
-	n.vault = accounts.Vault{Key: n.keys, References: references()}
+	n.vault = accounts.Vault{Key: n.keys, References: references(n.ownKeys()...)}
 	return n.register(opened.Collector())
 }
 

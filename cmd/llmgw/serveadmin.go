@@ -59,8 +59,8 @@ func (n *node) startSocket(ctx context.Context) error {
 	}
 	server, err := admin.New(admin.Options{
 		Accounts: n.store, Open: n.adminOpen(), Peer: peer,
-		Version: version, Store: adminStore{n.store}, Issuer: n.store.Issuer, Vault: n.vault, SecretKey: n.secretKey(),
-		Status: n.status, Ready: n.proxy.Ready, Gatherer: n.registry, Node: liveNode{n.proxy, n.store}, LastErrors: n.lastErrors,
+		Version: version, Store: adminStore{n.store}, Issuer: n.store.Issuer, Vault: n.vault, SecretKey: n.secretKey(), Backup: n.backup,
+		Status: n.status, Ready: n.proxy.Ready, Gatherer: n.registry, Node: liveNode{n.proxy, n.store}, LastErrors: n.lastErrors, InFlight: n.proxy.InFlight,
 		Client: n.testClient(), Reach: n.reach(), Log: n.log,
 	})
 	if err != nil {
@@ -149,7 +149,7 @@ func (n *node) status(context.Context) api.Status {
 	}
 	for _, u := range n.proxy.Upstreams() {
 		s.Upstreams = append(s.Upstreams, api.UpstreamStatus{
-			Name: u.Name, Enabled: u.Enabled, Usable: u.Problem == nil, Requests: u.Requests, Errors: u.Errors,
+			Name: u.Name, Enabled: u.Enabled, Draining: u.Draining, Usable: u.Problem == nil, Requests: u.Requests, Errors: u.Errors,
 		})
 	}
 	return s

@@ -10,10 +10,16 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/net/netutil"
 
 	"github.com/llmgw/llmgw/accounts"
 	"github.com/llmgw/llmgw/proxy"
 )
+
+// maxAdminConns is how many connections the admin listener has at a time, and
+// that of metrics: whoever opens more must not take the files that the proxy
+// needs for its own. Others wait until one is closed.
+const maxAdminConns = 512
 
 // openWarning is how often the log repeats that nobody is asked for a login.
 const openWarning = time.Hour
@@ -62,6 +68,7 @@ func (n *node) startAdmin(ctx context.Context) error {
 		return err
 	}
 	at := "http://" + reachable(l.Addr().String())
+	l = netutil.LimitListener(l, maxAdminConns)
 	if n.adminTLS() {
 		at = "https://" + reachable(l.Addr().String())
 		l = tls.NewListener(l, &tls.Config{
@@ -100,7 +107,7 @@ func (n *node) startMetrics(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n.serveHTTP("metrics-listen", n.adminServer(n.admin.Health()), l)
+	n.serveHTTP("metrics-listen", n.adminServer(n.admin.Health()), netutil.LimitListener(l, maxAdminConns))
 	n.metricsAt = l.Addr().String()
 	return nil
 }

@@ -78,7 +78,10 @@ func upstreamsLine(upstreams []api.UpstreamStatus) string {
 	}
 	all := make([]string, 0, len(upstreams))
 	for _, u := range upstreams {
-		text := sign(u.Enabled, u.Usable) + " " + u.Name
+		text := sign(u.Enabled && !u.Draining, u.Usable) + " " + u.Name
+		if u.Draining {
+			text += " draining"
+		}
 		if u.Requests > 0 {
 			text += fmt.Sprintf(" %.1f%%", 100*float64(u.Errors)/float64(u.Requests))
 		}

@@ -272,6 +272,8 @@ func TestAPasswordIsTypedTwiceAndNeverShown(t *testing.T) {
 			[]string{`PUT /users/dana/password {"password":"correct horse"}`}, "set the password of user dana"},
 		{"two that differ", []string{"correct horse", "correct house"}, exitUsage, nil, "the two passwords differ, nothing was changed"},
 		{"nothing", []string{""}, exitUsage, nil, "the secret from the prompt is empty"},
+		{"both pasted at once", []string{"correct horse\rcorrect horse"}, exitDone,
+			[]string{`PUT /users/dana/password {"password":"correct horse"}`}, "set the password of user dana"},
 		{"Ctrl-C at the second", []string{"correct horse", "\x03"}, exitInterrupted, nil, "interrupted"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -16,7 +16,7 @@ import (
 func newUpstreams(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use: "upstreams", Aliases: []string{"upstream", "up"},
-		Short: "create | list | get | edit | test | enable | disable | delete | credential",
+		Short: "create | list | get | edit | test | enable | disable | drain | delete | credential",
 	}
 	n := upstreamNoun()
 	c.AddCommand(
@@ -24,6 +24,7 @@ func newUpstreams(a *app) *cobra.Command {
 		newUpstreamsTest(a),
 		n.turn(a, "enable", "put an upstream to use again", (*api.Client).EnableUpstream),
 		n.turn(a, "disable", "keep requests from an upstream", (*api.Client).DisableUpstream),
+		newUpstreamsDrain(a),
 		n.delete(a, "remove an upstream and its credentials"), newCredential(a),
 	)
 	return c
@@ -39,13 +40,15 @@ func upstreamNoun() *noun[api.Upstream] {
 func upstreamColumns() []column[api.Upstream] {
 	return []column[api.Upstream]{
 		{name: "NAME", text: func(u api.Upstream) string { return u.Name }},
-		{name: "ON", text: func(u api.Upstream) string { return sign(u.Enabled, usable(u)) }},
+		{name: "ON", text: func(u api.Upstream) string { return sign(u.Enabled && !u.Draining, usable(u)) }},
+		{name: "STATE", text: func(u api.Upstream) string { return dash(u.State) }},
 		{name: "PROVIDER", text: func(u api.Upstream) string { return u.Provider }},
 		{name: "URL", text: func(u api.Upstream) string { return u.URL }},
 		{name: "CREDENTIAL", text: credentials},
 		{name: "AUTH", wide: true, text: func(u api.Upstream) string { return dash(u.Auth) }},
 		{name: "WIRES", wide: true, text: func(u api.Upstream) string { return dash(strings.Join(u.Wires, ",")) }},
 		{name: "WEBSOCKET", wide: true, text: func(u api.Upstream) string { return yesNo(u.Websocket) }},
+		{name: "IN-FLIGHT", wide: true, text: func(u api.Upstream) string { return strconv.Itoa(u.InFlight) }},
 		{name: "ID", wide: true, text: func(u api.Upstream) string { return u.ID }},
 		{name: "CREATED", wide: true, text: func(u api.Upstream) string { return date(&u.CreatedAt) }},
 	}
@@ -102,7 +105,8 @@ func credential(c api.Credential) string {
 
 func showUpstream(w io.Writer, u api.Upstream) {
 	lines := []string{
-		"name", u.Name, "id", u.ID, "provider", u.Provider, "url", u.URL, "auth", dash(u.Auth), "enabled", yesNo(u.Enabled),
+		"name", u.Name, "id", u.ID, "provider", u.Provider, "url", u.URL, "auth", dash(u.Auth), "state", dash(u.State),
+		"in flight", strconv.Itoa(u.InFlight),
 	}
 	for _, c := range u.Credentials {
 		lines = append(lines, "credential", credentialLine(c))
@@ -137,28 +141,6 @@ func yesNo(yes bool) string {
 	return "no"
 }
 
-func newUpstreamsTest(a *app) *cobra.Command {
-	return &cobra.Command{
-		Use: "test NAME", Short: "ask an upstream for its models, from the gateway", Args: takes("NAME"),
-		ValidArgsFunction: first(upstreamNoun().complete(a)),
-		RunE: a.calls(func(ctx context.Context, t talk, args []string) error {
-			result, err := t.TestUpstream(ctx, args[0])
-			if err != nil {
-				return err
-			}
-			err = writeOne(ctx, t.output, result, func(w io.Writer) {
-				if result.OK {
-					fmt.Fprintln(w, tested(result))
-				}
-			})
-			if err != nil || result.OK {
-				return err
-			}
-			return failed(nil, "upstream %q: %s", args[0], tested(result))
-		}),
-	}
-}
-
 // tested says what a test found in one line.
 func tested(r api.UpstreamTest) string {
 	if r.Status == 0 {
@@ -170,6 +152,9 @@ func tested(r api.UpstreamTest) string {
 	}
 	if r.Error != "" {
 		text += ": " + r.Error
+	}
+	if r.OK && r.Chat != nil {
+		text += ": " + timings(r.Chat)
 	}
 	return text
 }

@@ -87,11 +87,19 @@ func (a *app) newPassword(ctx context.Context, s *settings, file, user string) (
 	if err != nil || !a.promptsFor(s, file) {
 		return password, err
 	}
-	again, err := a.readPassword(ctx, s, file, "once more")
-	if err == nil && again.Reveal() != password.Reveal() {
+	return a.typedAgain(ctx, password)
+}
+
+// typedAgain has a new password that was typed unseen typed once more.
+func (a *app) typedAgain(ctx context.Context, password accounts.Secret) (accounts.Secret, error) {
+	again, err := a.promptHidden(ctx, "once more")
+	if err != nil {
+		return accounts.Secret{}, err
+	}
+	if !again.Equal(password) {
 		return accounts.Secret{}, usage("the two passwords differ, nothing was changed")
 	}
-	return password, err
+	return password, nil
 }
 
 // readPassword reads a password from a file, a hidden prompt or stdin.

@@ -42,6 +42,7 @@ func Run(t *testing.T, empty Database) {
 		"identify":          testIdentify,
 		"owners":            testOwners,
 		"sessions":          testSessions,
+		"tokens":            testTokens,
 		"renewed sessions":  testRenewedSessions,
 		"uses":              testUses,
 		"audit":             testAudit,

@@ -22,7 +22,7 @@ func full(t *testing.T) accounts.Upstream {
 		},
 		Wires: []string{"openai-chat"}, Models: []string{"a", "b"},
 		Timeouts: accounts.Timeouts{Connect: time.Second, ResponseHeader: time.Minute, FirstToken: 3, Idle: 4 * time.Hour, Total: 5 * time.Millisecond},
-		MaxIdle:  7, IdleTimeout: 90 * time.Second, Websocket: true, Enabled: true, Seq: 1, CreatedAt: time.Date(2026, 11, 23, 1, 2, 3, 456_000, time.UTC),
+		MaxIdle:  7, IdleTimeout: 90 * time.Second, Websocket: true, Enabled: true, Draining: true, Seq: 1, CreatedAt: time.Date(2026, 11, 23, 1, 2, 3, 456_000, time.UTC),
 	}
 	for _, v := range []any{u, u.Credentials[0], u.Timeouts} {
 		for i := range reflect.TypeOf(v).NumField() {
