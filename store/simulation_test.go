@@ -98,7 +98,7 @@ func TestTheSimulationFindsWhatIsBroken(t *testing.T) {
 		t.Run(broken, func(t *testing.T) {
 			t.Parallel()
 			world := rapid.Custom(func(rt *rapid.T) error { return simulate(rt, template, broken, &simUse{}) })
-			for seed := range 5000 {
+			for seed := range 3000 {
 				if err := world.Example(seed); err != nil {
 					if !strings.Contains(err.Error(), sign) {
 						t.Errorf("it is found by another sign: %v", err)

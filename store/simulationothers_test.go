@@ -48,13 +48,17 @@ func (w *sim) publish(n *simNode) {
 	}
 }
 
-// deliver brings a node one of the latest hints, also one that it has had. What
-// that names is read anew, where it is of a change that the node does not know.
+// deliver brings a node one of the latest hints, also one that it has had.
 func (w *sim) deliver(n *simNode) {
 	if len(w.mail) == 0 {
 		return
 	}
-	l := &w.mail[len(w.mail)-1-w.draw(min(len(w.mail), 6), "hint")]
+	w.hear(n, &w.mail[len(w.mail)-1-w.draw(min(len(w.mail), 6), "hint")])
+}
+
+// hear brings a node a hint. What that names is read anew, where it is of a change
+// that the node does not know.
+func (w *sim) hear(n *simNode, l *letter) {
 	w.say("%s hears of change %d, %v", n.name, l.hint.Seq, l.hint.Subjects)
 	lineage, at := n.keys.dropped.stands()
 	era := n.keys.dropped.era

@@ -21,10 +21,10 @@ import (
 var (
 	simSteps = weighed(map[string]int{
 		"change a key": 14, "change the owner": 4, "change the configuration": 8, "poll": 16, "poll in vain": 2, "deliver": 12,
-		"ask": 16, "beat": 8, "refuse": 5, "pass": 6, "kill": 2, "stop": 1, "copy": 4, "fail over": 5, "shelf": 6,
+		"ask": 24, "beat": 6, "refuse": 5, "pass": 6, "kill": 1, "stop": 1, "copy": 6, "fail over": 6, "shelf": 6,
 	})
 	simMeanwhile = weighed(map[string]int{
-		"change a key": 6, "change the owner": 2, "change the configuration": 3, "poll": 6, "deliver": 6, "ask": 8, "kill": 1,
+		"change a key": 12, "change the owner": 3, "change the configuration": 3, "poll": 6, "deliver": 6, "ask": 8, "kill": 1,
 		"copy": 2, "fail over": 3, "shelf": 2,
 	})
 )
@@ -78,7 +78,11 @@ func (w *sim) goOn(during *simNode) {
 	case (w.staying || w.writing) && name == "fail over":
 		return
 	}
+	mail := len(w.mail)
 	w.take(n, name)
+	if len(w.mail) > mail && rapid.Bool().Draw(w.t, "heard at once") {
+		w.hear(during, &w.mail[len(w.mail)-1])
+	}
 }
 
 func (w *sim) take(n *simNode, name string) {
@@ -202,6 +206,9 @@ func (w *sim) beat(n *simNode) {
 
 func (w *sim) changeKey(n *simNode) {
 	i := w.draw(simKeys, "changed")
+	if at := w.flying(); at >= 0 && w.draw(2, "the one asked for") == 0 {
+		i = at
+	}
 	k, state := simKey(i), keyActive
 	f := func(st *State) error { return st.PutKey(k) }
 	switch w.draw(4, "becomes") {
@@ -217,6 +224,16 @@ func (w *sim) changeKey(n *simNode) {
 		}
 	}
 	w.change(n, fmt.Sprintf("key %d becomes %s", i, state), []int{i}, f, func(at *truth) { at.keys[i] = state })
+}
+
+// flying is a key that somebody is asked for; -1 where none is.
+func (w *sim) flying() int {
+	for _, n := range w.nodes {
+		if key := slices.Index(n.flying[:], true); key >= 0 {
+			return key
+		}
+	}
+	return -1
 }
 
 func (w *sim) changeOwner(n *simNode) {
