@@ -124,7 +124,7 @@ func (w *sim) verify(n *simNode, key int, since point, who *accounts.Identity, e
 	case errors.Is(err, accounts.ErrNotFound):
 		state = keyGone
 	case err != nil:
-		if !errors.Is(err, accounts.ErrUnavailable) || w.quiet {
+		if !errors.Is(err, accounts.ErrUnavailable) || !w.disturbed {
 			w.failf("%s: asking for key %d: %v", n.name, key, err)
 		}
 		w.use.unavailable++

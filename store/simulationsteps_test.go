@@ -16,18 +16,21 @@ import (
 	"github.com/llmgw/llmgw/rules"
 )
 
-// Steps, as often as they are to be drawn. Those of the second list can be taken
-// within a step of another node.
-var (
-	simSteps = weighed(map[string]int{
+// simSteps are the steps, as often as they are to be drawn.
+func simSteps() *rapid.Generator[string] {
+	return weighed(map[string]int{
 		"change a key": 14, "change the owner": 4, "change the configuration": 8, "poll": 16, "poll in vain": 2, "deliver": 12,
 		"ask": 24, "beat": 6, "refuse": 5, "pass": 6, "kill": 1, "stop": 1, "copy": 6, "fail over": 6, "shelf": 6,
 	})
-	simMeanwhile = weighed(map[string]int{
+}
+
+// simMeanwhile are the steps that can be taken within one of another node.
+func simMeanwhile() *rapid.Generator[string] {
+	return weighed(map[string]int{
 		"change a key": 12, "change the owner": 3, "change the configuration": 3, "poll": 6, "deliver": 6, "ask": 8, "kill": 1,
 		"copy": 2, "fail over": 3, "shelf": 2,
 	})
-)
+}
 
 // weighed repeats names, in an order that is always the same.
 func weighed(weights map[string]int) *rapid.Generator[string] {
@@ -42,13 +45,13 @@ func weighed(weights map[string]int) *rapid.Generator[string] {
 // takeStep takes one step, within which one thing may happen.
 func (w *sim) takeStep() {
 	n := w.nodes[w.draw(len(w.nodes), "node")]
-	name := simSteps.Draw(w.t, "step")
+	name := w.steps.Draw(w.t, "step")
 	w.use.steps++
-	w.within, n.passed = true, 0
-	n.event = w.drawEvent(name)
+	n.event, n.passed = w.drawEvent(name), 0
+	w.disturbed = n.event.at > 0
 	w.staying = strings.HasPrefix(name, "change")
 	w.take(n, name)
-	n.event, w.within, w.staying = event{}, false, false
+	n.event, w.disturbed, w.staying = event{}, false, false
 	if n.dead {
 		w.restart(n, "was killed in its step")
 	}
@@ -69,7 +72,7 @@ func (w *sim) drawEvent(step string) event {
 // goOn takes a step within one of another node.
 func (w *sim) goOn(during *simNode) {
 	n := w.nodes[w.draw(len(w.nodes), "node meanwhile")]
-	name := simMeanwhile.Draw(w.t, "step meanwhile")
+	name := w.meanwhile.Draw(w.t, "step meanwhile")
 	switch {
 	case n == during && name != "deliver" && name != "ask" && name != "shelf":
 		return // it does one thing at a time
@@ -150,41 +153,47 @@ func (w *sim) stop(n *simNode) {
 // are in step after it.
 func (w *sim) poll(n *simNode, ctx context.Context) { //nolint:revive // the node is the subject
 	from := w.past.now()
-	var err error
-	switch at := n.reader.at; {
-	case w.broken == "polls do not look":
-	case w.broken == "what was named is forgotten":
-		err = n.Advance(ctx)
-		d := &n.keys.dropped
-		d.floor, d.last, d.keys = 0, 0, 0
-		clear(d.at)
-	case w.broken == "the log is not compared" && !n.current():
-		n.reader.at.Seq, n.reader.at.Hash = w.past.head().seq, []byte(w.past.head().hash)
-		n.reader.part = n.reader.at
-		err = n.Advance(ctx)
-	case w.broken == "what is applied goes back" && at.Seq > 3:
-		if err = n.Advance(ctx); err == nil {
-			n.reader.done(Head{Lineage: at.Lineage, Seq: at.Seq - 1, Revision: at.Revision, Hash: at.Hash})
-		}
-	case w.broken == "half a configuration":
-		apply := n.reader.apply
-		n.reader.apply = func(ctx context.Context, c rules.Config) error {
-			c.Upstreams = nil
-			return apply(ctx, c)
-		}
-		err = n.Advance(ctx)
-		n.reader.apply = apply
-	default:
-		err = n.Advance(ctx)
-	}
+	err := w.look(n, ctx)
 	switch {
 	case err == nil, errors.Is(err, errNotNow):
 		n.learn(from)
 		w.signOfLife(n)
-	case !errors.Is(err, accounts.ErrUnavailable), ctx.Err() == nil && n.event.at == 0 && !w.within:
+	case !errors.Is(err, accounts.ErrUnavailable), ctx.Err() == nil && !w.disturbed:
 		w.failf("%s polls: %v", n.name, err)
 	}
 	w.shelve(n)
+}
+
+// look is Advance, unless that is broken.
+func (w *sim) look(n *simNode, ctx context.Context) error { //nolint:revive // the node is the subject
+	at := n.reader.at
+	if w.quiet || n.stood == nil { // once, so that there is something in force
+		return n.Advance(ctx)
+	}
+	switch {
+	case w.broken == "polls do not look":
+		return nil
+	case w.broken == "what was named is forgotten":
+		err := n.Advance(ctx)
+		d := &n.keys.dropped
+		d.floor, d.last, d.keys = 0, 0, 0
+		clear(d.at)
+		return err
+	case w.broken == "the log is not compared" && !n.current():
+		n.reader.at.Seq, n.reader.at.Hash = w.past.head().seq, []byte(w.past.head().hash)
+		n.reader.part = n.reader.at
+	case w.broken == "what is applied goes back" && at.Seq > 1:
+		n.reader.done(Head{Lineage: at.Lineage, Seq: at.Seq - 1, Revision: at.Revision, Hash: at.Hash})
+		return nil
+	case w.broken == "half a configuration":
+		apply := n.reader.apply
+		defer func() { n.reader.apply = apply }()
+		n.reader.apply = func(ctx context.Context, c rules.Config) error {
+			c.Upstreams = nil
+			return apply(ctx, c)
+		}
+	}
+	return n.Advance(ctx)
 }
 
 // signOfLife writes a node's row as Follow does it after the first look that a

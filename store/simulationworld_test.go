@@ -20,27 +20,28 @@ import (
 
 // sim is one simulation.
 type sim struct {
-	t      *rapid.T
-	ctx    context.Context
-	broken string // what is deliberately broken
-	wrong  error  // what did not hold, first
-	use    *simUse
-	secret *accounts.SecretKey
-	path   string
-	eye    *sqlx.DB // looks at the database for the simulation
-	past   *past
-	clock  time.Duration // that passed, by a perfect clock
-	config int           // counts the configurations that were made
-	nodes  []*simNode
-	mail   []letter
-	shelf  simShelf
-	copied *copied // what a failover would go back to; nil: nothing yet
-	copies int
+	t                *rapid.T
+	ctx              context.Context
+	steps, meanwhile *rapid.Generator[string]
+	broken           string // what is deliberately broken
+	wrong            error  // what did not hold, first
+	use              *simUse
+	secret           *accounts.SecretKey
+	path             string
+	eye              *sqlx.DB // looks at the database for the simulation
+	past             *past
+	clock            time.Duration // that passed, by a perfect clock
+	config           int           // counts the configurations that were made
+	nodes            []*simNode
+	mail             []letter
+	shelf            simShelf
+	copied           *copied // what a failover would go back to; nil: nothing yet
+	copies           int
 
-	within  bool // a step of one node
-	staying bool // the database stays where it is meanwhile
-	writing bool // a transaction of somebody has the lock
-	quiet   bool // nothing fails any more
+	disturbed bool // something happens in this step, so that what it does may fail
+	staying   bool // the database stays where it is meanwhile
+	writing   bool // a transaction of somebody has the lock
+	quiet     bool // nothing happens any more
 }
 
 // simUse counts what simulations came to, to show that they show something.
@@ -102,12 +103,12 @@ func (w *sim) failf(format string, args ...any) {
 	}
 }
 
-func newSim(t *rapid.T, dir string, template []byte, broken string, use *simUse) (*sim, error) {
+func newSim(t *rapid.T, dir string, template []byte, steps *rapid.Generator[string], broken string, use *simUse) (*sim, error) {
 	key, err := accounts.NewSecretKey(bytes.Repeat([]byte{1}, accounts.SecretKeyBytes)) // as openHere has it
 	if err != nil {
 		return nil, err
 	}
-	w := &sim{t: t, ctx: context.Background(), broken: broken, use: use, secret: key, path: filepath.Join(dir, "llmgw.db")}
+	w := &sim{t: t, steps: steps, meanwhile: simMeanwhile(), ctx: context.Background(), broken: broken, use: use, secret: key, path: filepath.Join(dir, "llmgw.db")}
 	if err := os.WriteFile(w.path, template, 0o600); err != nil {
 		return nil, err
 	}
