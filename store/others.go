@@ -55,8 +55,8 @@ func (s *Store) join(ctx context.Context, at Head) error {
 	return nil
 }
 
-// leave ends what join began.
-func (o *others) leave() {
+// fallSilent ends what join began, once the last change has been told.
+func (o *others) fallSilent() {
 	close(o.ended)
 	o.working.Wait()
 }

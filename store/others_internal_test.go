@@ -231,6 +231,9 @@ func TestABusThatIsStuckHoldsNoChangeUp(t *testing.T) {
 	if took := time.Since(start); took > publishWithin+2*lastWords {
 		t.Errorf("closing took %s", took)
 	}
+	if s.crier.count.failed.Load() == 0 {
+		t.Error("closing did not wait for who was telling others")
+	}
 }
 
 func TestWhatIsLeftToTellIsToldBeforeTheEnd(t *testing.T) {

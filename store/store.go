@@ -153,6 +153,7 @@ func (s *Store) Close() error {
 	s.life.Unlock()
 
 	s.live.Wait()
+	s.fallSilent()
 	s.leave()
 	return s.pools.Load().close()
 }
