@@ -10,11 +10,19 @@ import (
 	"github.com/jmoiron/sqlx"
 )
 
-// simulated is an engine whose every statement passes through a node of a
-// simulation, before it reaches SQLite and when its answer comes back.
+// simulated is an engine whose every statement is led along a way, before it
+// reaches SQLite and when its answer comes back.
 type simulated struct {
 	engine
-	n *simNode
+	way way
+}
+
+// way is what happens to statements. A step may take its time, or fail.
+type way interface {
+	step(ctx context.Context) error
+	reads(hash any) (done func()) // a key
+	writes(is bool)               // a transaction has the lock of the database
+	committed()
 }
 
 func (e simulated) open(ctx context.Context) (*pools, error) {
@@ -25,23 +33,23 @@ func (e simulated) open(ctx context.Context) (*pools, error) {
 	return e.led(p), nil
 }
 
-// led leads open pools through the node.
+// led leads open pools along the way.
 func (e simulated) led(p *pools) *pools {
 	q := *p
-	q.writer, q.reader, q.log = ledThrough(e.n, p.writer, 1), ledThrough(e.n, p.reader, readers), ledThrough(e.n, p.log, 1)
+	q.writer, q.reader, q.log = ledThrough(e.way, p.writer, 1), ledThrough(e.way, p.reader, readers), ledThrough(e.way, p.log, 1)
 	return &q
 }
 
-func ledThrough(n *simNode, to *sqlx.DB, connections int) *sqlx.DB {
-	db := sqlx.NewDb(sql.OpenDB(&simConnector{n, to}), "sqlite3")
+func ledThrough(w way, to *sqlx.DB, connections int) *sqlx.DB {
+	db := sqlx.NewDb(sql.OpenDB(&simConnector{w, to}), "sqlite3")
 	db.SetMaxOpenConns(connections)
 	db.SetMaxIdleConns(connections)
 	return db
 }
 
 type simConnector struct {
-	n  *simNode
-	to *sqlx.DB
+	way way
+	to  *sqlx.DB
 }
 
 func (c *simConnector) Driver() driver.Driver { return c.to.Driver() }
@@ -54,7 +62,7 @@ func (c *simConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn := &simConn{n: c.n, held: held}
+	conn := &simConn{way: c.way, held: held}
 	err = held.Raw(func(raw any) (err error) {
 		var ok bool
 		if conn.sqliteConn, ok = raw.(sqliteConn); !ok {
@@ -77,14 +85,14 @@ type sqliteConn interface {
 
 type simConn struct {
 	sqliteConn
-	n    *simNode
+	way  way
 	held *sql.Conn
 }
 
 func (c *simConn) Close() error { return c.held.Close() }
 
 func (c *simConn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, error) {
-	if err := c.n.step(); err != nil {
+	if err := c.way.step(ctx); err != nil {
 		return nil, err
 	}
 	tx, err := c.sqliteConn.BeginTx(ctx, o)
@@ -92,38 +100,38 @@ func (c *simConn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, e
 		return nil, err
 	}
 	if !o.ReadOnly {
-		c.n.world.writing = true
+		c.way.writes(true)
 	}
-	led := &simTx{tx, c.n, !o.ReadOnly}
-	if err := c.n.step(); err != nil {
+	led := &simTx{tx, c.way, !o.ReadOnly}
+	if err := c.way.step(ctx); err != nil {
 		return nil, errors.Join(err, led.Rollback())
 	}
 	return led, nil
 }
 
 func (c *simConn) ExecContext(ctx context.Context, text string, args []driver.NamedValue) (driver.Result, error) {
-	if err := c.n.step(); err != nil {
+	if err := c.way.step(ctx); err != nil {
 		return nil, err
 	}
 	result, err := c.sqliteConn.ExecContext(ctx, text, args)
 	if err != nil {
 		return nil, err
 	}
-	return result, c.n.step()
+	return result, c.way.step(ctx)
 }
 
 func (c *simConn) QueryContext(ctx context.Context, text string, args []driver.NamedValue) (driver.Rows, error) {
 	if text == identifyText {
-		defer c.n.reads(args[0].Value)()
+		defer c.way.reads(args[0].Value)()
 	}
-	if err := c.n.step(); err != nil {
+	if err := c.way.step(ctx); err != nil {
 		return nil, err
 	}
 	rows, err := c.sqliteConn.QueryContext(ctx, text, args)
 	if err != nil {
 		return nil, err
 	}
-	if err := c.n.step(); err != nil {
+	if err := c.way.step(ctx); err != nil {
 		return nil, errors.Join(err, rows.Close())
 	}
 	return rows, nil
@@ -131,29 +139,29 @@ func (c *simConn) QueryContext(ctx context.Context, text string, args []driver.N
 
 type simTx struct {
 	driver.Tx
-	n      *simNode
+	way    way
 	writes bool
 }
 
 // Commit that fails before it has reached the database leaves a transaction that
 // nobody will end: the database takes it back when the connection breaks.
 func (t *simTx) Commit() error {
-	if err := t.n.step(); err != nil {
+	if err := t.way.step(context.Background()); err != nil {
 		return errors.Join(err, t.Rollback())
 	}
 	if err := t.Tx.Commit(); err != nil {
 		return err
 	}
 	if t.writes {
-		t.n.world.writing = false
-		t.n.committed()
+		t.way.writes(false)
+		t.way.committed()
 	}
-	return t.n.step()
+	return t.way.step(context.Background())
 }
 
 func (t *simTx) Rollback() error {
 	if t.writes {
-		t.n.world.writing = false
+		t.way.writes(false)
 	}
 	return t.Tx.Rollback()
 }

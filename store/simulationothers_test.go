@@ -90,13 +90,13 @@ type simShelf struct {
 // nodeShelf is the shelf as one node reaches it.
 type nodeShelf struct{ n *simNode }
 
-func (s nodeShelf) Take(_ context.Context, name string) ([]byte, error) {
+func (s nodeShelf) Take(ctx context.Context, name string) ([]byte, error) {
 	shelf := &s.n.world.shelf
-	if err := s.n.step(); err != nil || shelf.away {
+	if err := s.n.step(ctx); err != nil || shelf.away {
 		return nil, errBroke
 	}
 	what := shelf.is[name]
-	if err := s.n.step(); err != nil {
+	if err := s.n.step(ctx); err != nil {
 		return nil, err
 	}
 	if s.n.world.broken == "the shelf is taken for the present" && strings.Contains(name, ":key:") {

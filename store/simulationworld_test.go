@@ -235,7 +235,7 @@ func (n *simNode) reads(hash any) (done func()) {
 }
 
 // step is one of the moments at which something may happen to a node.
-func (n *simNode) step() error {
+func (n *simNode) step(context.Context) error {
 	if n.dead {
 		return errKilled
 	}
@@ -260,6 +260,8 @@ func (n *simNode) step() error {
 	}
 	return nil
 }
+
+func (n *simNode) writes(is bool) { n.world.writing = is }
 
 // committed notes the change under way, where the database has it now.
 func (n *simNode) committed() {

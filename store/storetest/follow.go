@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -98,6 +99,30 @@ func testFollow(t *testing.T, empty Database) {
 		seq, revision := other.Applied()
 		if seq != c.Seq || revision != c.Revision || text(t, *other.now.Load()) != text(t, load(t, a)) {
 			t.Errorf("applied %d, %d: %s", seq, revision, text(t, *other.now.Load()))
+		}
+	})
+	t.Run("what was read of keys, and of hashes that are none, ahead of the log is of that log", func(t *testing.T) {
+		a, b := two(t, empty)
+		asNode(t, a)
+		asNode(t, b)
+		b.OnChange(func(c accounts.Change) {
+			if slices.Contains(c.Subjects, store.Everything) {
+				t.Errorf("the log is said not to continue, at change %d", c.Seq)
+			}
+		})
+		k := key("a", "s1")
+		must(t, a, putKey(k))
+		if _, err := b.Identify(t.Context(), accounts.HashKey("none")); !errors.Is(err, accounts.ErrNotFound) {
+			t.Errorf("a hash that is no key: %v", err)
+		}
+		if who, err := b.Identify(t.Context(), k.Secrets[0].Hash); err != nil || who.KeyName != "a" {
+			t.Errorf("a key at the same moment: %+v, %v", who, err)
+		}
+		if err := b.Advance(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if breaks := b.Problem(); breaks != "" {
+			t.Errorf("the node says: %s", breaks)
 		}
 	})
 	t.Run("who comes later gets the configuration in force", func(t *testing.T) {
