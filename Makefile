@@ -20,6 +20,7 @@ LDFLAGS  = $(if $(VERSION),-X main.version=$(VERSION))
 FUZZTIME  ?= 10s
 BENCH     ?= .
 COUNT     ?= 6
+SEEDS     ?= 10000
 TESTFLAGS ?=
 ARGS      ?=
 
@@ -44,6 +45,11 @@ image: ## build the container image llmgw:dev (needs docker or podman running)
 .PHONY: test
 test: $(TOOLS)/gotestsum ## every test, with the race detector; installs what the tests need where it may
 	@GO='$(GO)' GOTESTSUM='$(TOOLS)/gotestsum' sh tools/test.sh $(TESTFLAGS) ./...
+	@[ -n '$(TESTFLAGS)' ] || $(MAKE) --no-print-directory simulation
+
+.PHONY: simulation
+simulation: ## nodes that change, fail and follow each other, by SEEDS (10000), without the race detector (about 3 min)
+	LLMGW_TEST_SEEDS=$(SEEDS) $(GO) test -count=1 -timeout 30m -v -run '^(TestSimulation|TestTheSimulationFindsWhatIsBroken)$$' ./store -rapid.checks=500
 
 .PHONY: e2e
 e2e: build ## the program as its user sees it: scripts, curl, and the npm and Python clients

@@ -17,7 +17,8 @@ import (
 //     after a revocation on the node that made it or heard of it, nor on any
 //     after a look; and a key is never called unknown that was there all the time,
 //     whatever fails.
-//  2. What is applied never falls as long as nothing that was committed is lost.
+//  2. What is applied never falls as long as nothing that was committed is lost, and
+//     no node says that the log broke.
 //  3. A node that stands at a change has the configuration of that change, and
 //     all of it.
 //  4. A change that was acknowledged is made; one that was refused is not.
@@ -43,6 +44,9 @@ func (w *sim) checkApplied(n *simNode) {
 		w.failf("%s: applied fell from %d to %d", n.name, n.stoodAt, seq)
 	}
 	n.stood, n.stoodAt = hash, seq
+	if broke := n.reader.broke.Load(); broke != nil && !w.fellOver {
+		w.failf("%s: it says that the log broke, which it never did: %s", n.name, broke.Why)
+	}
 	want, ever := w.past.was[string(hash)]
 	if !ever {
 		w.failf("%s: it has applied change %d, which never was", n.name, seq)

@@ -302,24 +302,34 @@ func (n *simNode) changed(keys []int) {
 	}
 }
 
-// pass lets time go by: on each machine at the speed of its clocks. One of them
-// may be suspended meanwhile, so that its monotonic clock stands still.
-func (w *sim) pass(asleep *simNode) {
+// pass lets time go by: on each machine at the speed of its clocks. On one of them
+// something else may happen to these: it is suspended, so that its monotonic clock
+// stands still, or somebody sets the other one.
+func (w *sim) pass(odd *simNode) {
 	d := time.Duration(w.draw(40, "minutes")) * time.Minute
-	suspended := w.draw(3, "suspended") == 0
-	w.say("%s pass, %s is suspended: %t", d, asleep.name, suspended)
+	what := w.draw(4, "clocks")
+	w.say("%s pass, clocks of %s: %s", d, odd.name, []string{"it is suspended", "set forward", "set back", "well"}[what])
 	w.clock += d
 	for _, n := range w.nodes {
 		n.owes = n.owes || d > 0
-		by := time.Duration(float64(d) * n.speed)
-		monotonic := by
-		if suspended && n == asleep {
+		wall := time.Duration(float64(d) * n.speed)
+		monotonic := wall
+		switch {
+		case n != odd:
+		case what == 0:
 			monotonic = 0
+		case what == 1:
+			wall += time.Hour
+		case what == 2:
+			wall -= time.Hour
 		}
-		good := before(*n.reader.good.Load(), monotonic, by)
+		good := before(*n.reader.good.Load(), monotonic, wall)
 		n.reader.good.Store(&good)
-		n.presence.ago(by)
-		n.presence.looked = before(n.presence.looked, by, by)
+		n.presence.looked = before(n.presence.looked, monotonic, wall)
+		for id, s := range n.presence.seen {
+			s.at = before(s.at, monotonic, wall)
+			n.presence.seen[id] = s
+		}
 	}
 }
 
@@ -359,6 +369,7 @@ func (w *sim) failOver() {
 		return
 	}
 	w.copied = nil
+	w.fellOver = true
 	w.use.failovers++
 	w.say("the database fails over from change %d to %d", w.past.head().seq, c.log[len(c.log)-1].seq)
 	for _, beside := range []string{"-wal", "-shm"} {
