@@ -42,6 +42,7 @@ type sim struct {
 	staying   bool // the database stays where it is meanwhile
 	writing   bool // a transaction of somebody has the lock
 	quiet     bool // nothing happens any more
+	fellOver  bool // changes may be lost
 }
 
 // simUse counts what simulations came to, to show that they show something.
