@@ -38,7 +38,7 @@ func TestARevocationIsInForceEverywhereWithinTheBound(t *testing.T) {
 	template := newTemplate(t)
 	seeds := boundSeeds
 	if underRace {
-		seeds /= 8
+		seeds /= 4
 	}
 	var late, cut atomic.Int64
 	for seed := range seeds {
@@ -53,7 +53,7 @@ func TestARevocationIsInForceEverywhereWithinTheBound(t *testing.T) {
 		})
 	}
 	t.Logf("a revoked key was a success, within the bound, %d times; where the database was away, later %d times", late.Load(), cut.Load())
-	if late.Load() == 0 || cut.Load() == 0 {
+	if late.Load() == 0 || cut.Load() == 0 && !underRace {
 		t.Error("nothing was ever late, so that this shows nothing")
 	}
 }
@@ -96,7 +96,7 @@ type boundNode struct {
 
 func newBound(t *testing.T, template []byte, seed uint64, poll time.Duration) *bound {
 	t.Helper()
-	b := &bound{t: t, rand: rand.New(rand.NewPCG(seed, 7))} //nolint:gosec // it draws a test
+	b := &bound{t: t, rand: rand.New(rand.NewPCG(seed, 7))}
 	path := filepath.Join(t.TempDir(), "llmgw.db")
 	if err := os.WriteFile(path, template, 0o600); err != nil {
 		t.Fatal(err)

@@ -48,6 +48,12 @@ type sim struct {
 // simUse counts what simulations came to, to show that they show something.
 type simUse struct{ steps, faults, killed, meanwhile, along, unavailable, taken, stale, waited, failovers int }
 
+func (u *simUse) add(o *simUse) {
+	u.steps, u.faults, u.killed, u.meanwhile = u.steps+o.steps, u.faults+o.faults, u.killed+o.killed, u.meanwhile+o.meanwhile
+	u.along, u.unavailable, u.taken, u.stale = u.along+o.along, u.unavailable+o.unavailable, u.taken+o.taken, u.stale+o.stale
+	u.waited, u.failovers = u.waited+o.waited, u.failovers+o.failovers
+}
+
 // simNode is one gateway, as far as the store knows of it.
 type simNode struct {
 	*Store
