@@ -78,6 +78,9 @@ func (m *making) credentials(ctx context.Context, before, written *accounts.Upst
 			if err := m.may.reference(ctx); err != nil {
 				return nil, err
 			}
+			if c.Sealed != nil {
+				m.lost = append(m.lost, fmt.Sprintf("sealed secret of credential %s of upstream %s, for which there is a reference now", c.Name, written.Name))
+			}
 			c.Sealed, c.Last4 = nil, ""
 		}
 		c.Reference, c.Weight, c.Enabled = w.Reference, w.Weight, w.Enabled
