@@ -357,6 +357,14 @@ func TestAnApplyIsBoundToWhatWasSeen(t *testing.T) {
 	if _, err := g.Key(t.Context(), "new"); err != nil {
 		t.Errorf("a key that nobody agreed to lose: %v", err)
 	}
+
+	moved := sources("upstreams: [{name: eu, provider: openai, url: https://us.example.com/v1, credentials: [{name: default, reference: 'env:EU_KEY'}, {name: batch}]}]\n")
+	shown, err = g.Apply(t.Context(), api.ApplyObjects{Files: moved, Prune: true, DryRun: true})
+	must(t, err)
+	_, err = g.SetCredential(t.Context(), "eu", api.NewCredential{Name: "batch", Secret: "CANARY-secret"})
+	must(t, err)
+	_, err = g.Apply(t.Context(), api.ApplyObjects{Files: moved, Prune: true, IfPlan: shown.Digest}) // which changes the same, and loses a secret
+	refusedWith(t, err, api.CodeConflict, 409, "since you were shown the plan")
 }
 
 // staff is everybody, as users of the store.

@@ -54,7 +54,8 @@ func newLogin(a *app) *cobra.Command {
 		Use:   "login [URL | URL#LINK]",
 		Short: "log in to a gateway on another machine",
 		Long: "Logs in to a gateway and makes it the one that commands talk to. The context that\n" +
-			"remembers it is called by --context, or else by the host.\n\n" +
+			"remembers it is that of --context, or else the one that the user has there, or a\n" +
+			"new one, called by the host.\n\n" +
 			"URL#LINK is an admin link (llmgw admin link): it asks for the password to be, sets it\n" +
 			"and logs in.",
 		Args: takesOneAtMost,
