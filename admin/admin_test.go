@@ -64,6 +64,18 @@ type onStore struct {
 	beside  beside
 }
 
+func (s *onStore) Look(ctx context.Context, f func(admin.State) error) error {
+	if s.broken != nil {
+		return s.broken
+	}
+	return s.Store.Look(ctx, func(st *store.State) error {
+		if s.people == nil {
+			return f(st)
+		}
+		return f(peopled{st, s.people, s.owners})
+	})
+}
+
 func (s *onStore) Change(ctx context.Context, meta accounts.Meta, f func(admin.State) error) (accounts.Change, error) {
 	if s.broken != nil {
 		return accounts.Change{}, s.broken

@@ -48,11 +48,24 @@ func (s *Server) applyAll(ctx context.Context, in *body[api.ApplyObjects]) (api.
 	return plan, nil
 }
 
-// diffAll tells what applyAll would do, also to those who may not have it done.
+// compareWithin is how long a comparison waits for its turn.
+const compareWithin = 10 * time.Second
+
+// diffAll tells what applyAll would do, also to those who may not have it done. It
+// does it all and takes it back, and so keeps changes waiting meanwhile: one at a
+// time, so that whoever may only look cannot keep out who may change.
 func (s *Server) diffAll(ctx context.Context, in *body[api.DiffObjects]) (api.ObjectPlan, error) {
 	files, problems := s.fileCheck().Read(in.Body.Files)
 	if len(problems) > 0 {
 		return api.ObjectPlan{}, invalid(viewProblems(problems))
+	}
+	turn, cancel := context.WithTimeout(ctx, compareWithin)
+	defer cancel()
+	select {
+	case s.comparing <- struct{}{}:
+		defer func() { <-s.comparing }()
+	case <-turn.Done():
+		return api.ObjectPlan{}, fail(http.StatusServiceUnavailable, api.CodeUnavailable, "others' files are being compared", "try again in a moment")
 	}
 	var plan api.ObjectPlan
 	_, _, err := s.change(ctx, by(ctx, "all.diff"), func(st State) (err error) {

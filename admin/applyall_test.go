@@ -11,6 +11,7 @@ import (
 
 	"github.com/llmgw/llmgw/accounts"
 	"github.com/llmgw/llmgw/admin/api"
+	"github.com/llmgw/llmgw/rules"
 )
 
 // sources are files of these texts, each without its first line.
@@ -221,6 +222,8 @@ func TestWithoutPruneNothingIsLost(t *testing.T) {
 		"a credential":    {fmt.Sprintf(eu, "eu", "{name: batch}") + "bindings: []\n", "credential default of upstream eu"},
 		"a secret that cannot go along": {fmt.Sprintf(eu, "us", "{name: batch}, {name: default, reference: 'env:EU_KEY'}"),
 			"sealed secret of credential batch of upstream eu, which goes to another address"},
+		"a secret in whose place a reference comes": {fmt.Sprintf(eu, "eu", "{name: batch, reference: 'env:EU_BATCH'}, {name: default, reference: 'env:EU_KEY'}"),
+			"sealed secret of credential batch of upstream eu, for which there is a reference now"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := g.exportAll(t)
@@ -295,6 +298,10 @@ a.yaml:6:41 bindings[2].credential: credential: upstream "eu" has no credential 
 a.yaml:2:29 keys[1].name: name: is that of a key of the gateway's own
 a.yaml:3:34 upstreams[0].provider: provider: is openai, and an upstream keeps its provider
 `},
+		"what is named and cannot become what it says": {[]string{"keys: [{name: gone}]\nbindings: [{key: gone, upstream: eu}]\n"},
+			"a.yaml:2:15 keys[0].name: name: the key was revoked, which is for good\n"},
+		"more bindings than one caller may have": {[]string{"bindings:\n" + strings.Repeat("  - {tag: a=b, upstream: eu}\n", rules.MaxBindings+1)},
+			"a.yaml:3:5 bindings[0]: tag a=b would have more than 64 bindings\n"},
 		"a rule to an upstream that nobody has": {[]string{"set: x\nrules: [{name: z, action: {upstream: nowhere}}]\n"},
 			"a.yaml:3:38 rules[0].action.upstream: unknown upstream \"nowhere\"\n"},
 		"one set in two files": {[]string{"set: x\nrules: []\n", "set: x\nrules: []\n"}, "b.yaml:2:6 set: set \"x\" is given twice\n"},
@@ -309,6 +316,10 @@ a.yaml:3:34 upstreams[0].provider: provider: is openai, and an upstream keeps it
 			}
 			if diff := cmp.Diff(c.want, got.String()); diff != "" {
 				t.Errorf("problems (-want +got):\n%s", diff)
+			}
+			_, err = g.Diff(t.Context(), api.DiffObjects{Files: sources(c.files...)})
+			if asked := refusedWith(t, err, api.CodeInvalid, 422); !cmp.Equal(asked.Problems, refusal.Problems) {
+				t.Errorf("a diff finds %v", asked.Problems)
 			}
 			if g.exportAll(t) != before {
 				t.Error("something was stored")
@@ -346,6 +357,14 @@ func TestAnApplyIsBoundToWhatWasSeen(t *testing.T) {
 	if _, err := g.Key(t.Context(), "new"); err != nil {
 		t.Errorf("a key that nobody agreed to lose: %v", err)
 	}
+
+	moved := sources("upstreams: [{name: eu, provider: openai, url: https://us.example.com/v1, credentials: [{name: default, reference: 'env:EU_KEY'}, {name: batch}]}]\n")
+	shown, err = g.Apply(t.Context(), api.ApplyObjects{Files: moved, Prune: true, DryRun: true})
+	must(t, err)
+	_, err = g.SetCredential(t.Context(), "eu", api.NewCredential{Name: "batch", Secret: "CANARY-secret"})
+	must(t, err)
+	_, err = g.Apply(t.Context(), api.ApplyObjects{Files: moved, Prune: true, IfPlan: shown.Digest}) // which changes the same, and loses a secret
+	refusedWith(t, err, api.CodeConflict, 409, "since you were shown the plan")
 }
 
 // staff is everybody, as users of the store.

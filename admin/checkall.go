@@ -97,6 +97,9 @@ func (c FileCheck) upstream(u *rules.WrittenUpstream) rules.Problems {
 		u.URL = providerURL(u.Provider)
 	}
 	found := checkURL(u.URL, c.Reach)
+	if u.URL == "" {
+		found[0].Hint = "write url: https://HOST"
+	}
 	found = append(found, unnamed(checkUpstream(&u.Upstream))...)
 	names := map[string]bool{}
 	for i := range u.Credentials {

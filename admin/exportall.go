@@ -9,26 +9,19 @@ import (
 	"github.com/llmgw/llmgw/rules"
 )
 
-// exportAll writes all that files can say of this gateway.
+// exportAll writes all that files can say of this gateway, as it is at one moment:
+// a key that goes meanwhile does not leave its bindings behind.
 func (s *Server) exportAll(ctx context.Context, _ *nothing) (api.ExportedObjects, error) {
-	config, err := s.store.Load(ctx)
+	var export api.ExportedObjects
+	var stored *stored
+	err := s.store.Look(ctx, func(st State) (err error) {
+		export.Revision = st.Revision()
+		stored, err = storedIn(st)
+		return err
+	})
 	if err != nil {
 		return api.ExportedObjects{}, err
 	}
-	users, err := s.store.Users(ctx)
-	if err != nil {
-		return api.ExportedObjects{}, err
-	}
-	keys, err := s.store.Keys(ctx)
-	if err != nil {
-		return api.ExportedObjects{}, err
-	}
-	bindings, err := s.store.Bindings(ctx)
-	if err != nil {
-		return api.ExportedObjects{}, err
-	}
-	stored := newStored(config.Files, config.Upstreams, users, keys, bindings)
-	export := api.ExportedObjects{Revision: config.Revision}
 	for _, d := range rules.EncodeObjects(&stored.objects) {
 		export.Documents = append(export.Documents, api.Document{Name: d.Name, YAML: string(d.YAML)})
 	}

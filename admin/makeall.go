@@ -80,16 +80,24 @@ func (m *making) all(ctx context.Context) error {
 			return err
 		}
 	}
-	if len(m.problems) > 0 {
-		m.problems.Sort()
-		return invalid(viewProblems(m.problems))
+	if err := m.refusal(); err != nil {
+		return err
 	}
-	for _, step := range []func(context.Context) error{m.rules, m.bindings, m.shrink, m.leave, m.keepAdmin} {
+	for _, step := range []func(context.Context) error{m.rules, m.bindings, m.boundable, m.shrink, m.leave, m.keepAdmin} {
 		if err := step(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// refusal tells all that was found wrong so far; nil where nothing was.
+func (m *making) refusal() error {
+	if len(m.problems) == 0 {
+		return nil
+	}
+	m.problems.Sort()
+	return invalid(viewProblems(m.problems))
 }
 
 func (m *making) refuse(object placed, field, message, hint string) {

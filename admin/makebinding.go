@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/llmgw/llmgw/accounts"
@@ -45,6 +46,9 @@ func (m *making) resolve(context.Context) error {
 
 func (m *making) binding(e *ends, b *rules.WrittenBinding) accounts.Binding {
 	missing := func(noun, name string) {
+		if m.inFiles(noun, name) { // it is refused itself, and what is wrong is told there
+			return
+		}
 		m.refuse(b, noun, fmt.Sprintf("no %s %q in the files or the gateway", noun, name), "")
 	}
 	found := accounts.Binding{
@@ -73,6 +77,38 @@ func (m *making) binding(e *ends, b *rules.WrittenBinding) accounts.Binding {
 	}
 	found.CredentialID = upstream.Credentials[at].ID
 	return found
+}
+
+// inFiles says whether the files name what a binding may lead from or to.
+func (m *making) inFiles(noun, name string) bool {
+	switch noun {
+	case "key":
+		return slices.ContainsFunc(m.files.Keys, func(k rules.WrittenKey) bool { return k.Name == name })
+	case "user":
+		return slices.ContainsFunc(m.files.Users, func(u rules.WrittenUser) bool { return u.Name == name })
+	}
+	return slices.ContainsFunc(m.files.Upstreams, func(u rules.WrittenUpstream) bool { return u.Name == name })
+}
+
+// boundable looks whether callers have more bindings than one may have, of the
+// files and of the gateway together.
+func (m *making) boundable(context.Context) error {
+	now, err := storedIn(m.st)
+	if err != nil {
+		return err
+	}
+	of := map[string]int{}
+	for i := range now.objects.Bindings {
+		of[now.objects.Bindings[i].Whose()]++
+	}
+	for i := range m.files.Bindings {
+		b := &m.files.Bindings[i]
+		if whose := b.Whose(); of[whose] > rules.MaxBindings {
+			of[whose] = 0 // told once
+			m.refuse(b, "", fmt.Sprintf("%s would have more than %d bindings", whose, rules.MaxBindings), "")
+		}
+	}
+	return m.refusal()
 }
 
 func (m *making) bindings(context.Context) error {

@@ -46,12 +46,7 @@ func (m *making) upstream(ctx context.Context, written *rules.WrittenUpstream) e
 			return err
 		}
 	}
-	for i := range u.Credentials {
-		if c := &u.Credentials[i]; c.Reference == "" && c.Sealed == nil {
-			m.next = append(m.next, fmt.Sprintf("credential %s of upstream %s has no secret yet: llmgw upstreams credential set %s --name %s --credential -",
-				c.Name, u.Name, u.Name, c.Name))
-		}
-	}
+	m.wantSecrets(&u)
 	final := u
 	for _, c := range before.Credentials {
 		if credentialAt(u.Credentials, c.ID) < 0 {
@@ -63,6 +58,16 @@ func (m *making) upstream(ctx context.Context, written *rules.WrittenUpstream) e
 		m.shrunk = append(m.shrunk, final)
 	}
 	return m.st.PutUpstream(u)
+}
+
+// wantSecrets notes the credentials that have no secret, since files bring none.
+func (m *making) wantSecrets(u *accounts.Upstream) {
+	for i := range u.Credentials {
+		if c := &u.Credentials[i]; c.Reference == "" && c.Sealed == nil {
+			m.next = append(m.next, fmt.Sprintf("credential %s of upstream %s has no secret yet: llmgw upstreams credential set %s --name %s --credential -",
+				c.Name, u.Name, u.Name, c.Name))
+		}
+	}
 }
 
 // credentials gives those that the file names, as they are to be: each keeps the
@@ -77,6 +82,9 @@ func (m *making) credentials(ctx context.Context, before, written *accounts.Upst
 		if w.Reference != "" && w.Reference != c.Reference {
 			if err := m.may.reference(ctx); err != nil {
 				return nil, err
+			}
+			if c.Sealed != nil {
+				m.lost = append(m.lost, fmt.Sprintf("sealed secret of credential %s of upstream %s, for which there is a reference now", c.Name, written.Name))
 			}
 			c.Sealed, c.Last4 = nil, ""
 		}

@@ -73,7 +73,8 @@ type Server struct {
 	vault     accounts.Vault
 	secretKey SecretKey
 	backup    Backup
-	backing   sync.Mutex // held while a backup is made and sent
+	backing   sync.Mutex    // held while a backup is made and sent
+	comparing chan struct{} // one place, held while files are compared with the store
 	status    func(ctx context.Context) api.Status
 	ready     func() error
 	gatherer  prometheus.Gatherer
@@ -107,7 +108,7 @@ func New(o Options) (*Server, error) {
 	s := &Server{
 		store: o.Store, issuer: o.Issuer, vault: o.Vault, secretKey: o.SecretKey, backup: o.Backup, status: o.Status, ready: o.Ready,
 		gatherer: o.Gatherer, failed: o.LastErrors, inFlight: o.InFlight, client: testClient(o.Client, o.Reach), reach: o.Reach, log: o.Log, now: clock(o.Now),
-		node: o.Node, tail: newTail(), openRoutes: map[string]bool{},
+		node: o.Node, tail: newTail(), openRoutes: map[string]bool{}, comparing: make(chan struct{}, 1),
 	}
 	if err := s.openLogins(&o); err != nil {
 		return nil, err

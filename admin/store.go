@@ -23,6 +23,8 @@ type Store interface {
 	// where f fails, nothing; the error of f is in the chain of its own. It may
 	// run f more than once.
 	Change(ctx context.Context, meta accounts.Meta, f func(State) error) (accounts.Change, error)
+	// Look runs f on everything as it is at one moment, where f changes nothing.
+	Look(ctx context.Context, f func(State) error) error
 }
 
 // ConfigStore reads what is compiled.

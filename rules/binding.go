@@ -9,9 +9,9 @@ import (
 	"github.com/llmgw/llmgw/accounts"
 )
 
-// maxBindings bounds the bindings of one key, one user or one tag's value: all
+// MaxBindings bounds the bindings of one key, one user or one tag's value: all
 // of a caller's are looked at for every request that the rules leave to them.
-const maxBindings = 64
+const MaxBindings = 64
 
 // bindings are those of a configuration, by whose they are.
 type bindings struct {
@@ -149,8 +149,8 @@ func checkBindings(c *Config) Problems {
 			problems = append(problems, Problem{Message: fmt.Sprintf("binding %s: %v", b.ID, err)})
 		}
 		caller := b.KeyID + "\x00" + b.UserID + "\x00" + b.Tag + "\x00" + b.TagValue
-		if callers[caller]++; callers[caller] == maxBindings+1 {
-			problems = append(problems, Problem{Message: fmt.Sprintf("binding %s: there are more than %d of the same key, user or tag", b.ID, maxBindings)})
+		if callers[caller]++; callers[caller] == MaxBindings+1 {
+			problems = append(problems, Problem{Message: fmt.Sprintf("binding %s: there are more than %d of the same key, user or tag", b.ID, MaxBindings)})
 		}
 	}
 	return problems

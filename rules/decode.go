@@ -196,12 +196,16 @@ func (d *decoder) suggest(where mark, field, hint, suggestion, message string, a
 	if len(d.problems) > maxProblems || d.exhausted() {
 		return
 	}
+	text := fmt.Sprintf(message, args...)
 	if d.from != nil && d.from.path != "" {
+		if isObjectPath(d.from.path) {
+			text = namingField(field, text)
+		}
 		field = strings.TrimSuffix(d.from.path+"."+field, ".")
 	}
 	d.problems = append(d.problems, Problem{
 		File: d.file, Line: where.line, Column: where.column, Set: d.set, Rule: d.rule, Field: field,
-		Message: fmt.Sprintf(message, args...), Hint: hint, Suggestion: suggestion,
+		Message: text, Hint: hint, Suggestion: suggestion,
 	})
 }
 

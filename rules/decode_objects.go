@@ -24,6 +24,20 @@ func isObjectPath(path string) bool {
 	return inside && isObjects(list)
 }
 
+// namingField puts the field before a message that does not speak of it: of an
+// object no line is shown that could tell. The names of tags are left out, since
+// people choose them.
+func namingField(field, message string) string {
+	if strings.HasPrefix(field, "tags.") {
+		field = "tags"
+	}
+	name, _, _ := strings.Cut(field[strings.LastIndexByte(field, '.')+1:], "[")
+	if field == "" || strings.Contains(message, name) {
+		return message
+	}
+	return field + ": " + message
+}
+
 // DecodeObjects reads a file of every kind of object, with the same strictness
 // and the same bounds as Decode: all that can be told from the text alone, every
 // problem at once. No problem repeats a value, since people paste secrets into
@@ -234,15 +248,17 @@ func (d *decoder) limitsUnseen(path string, n *yaml.Node) (limits []accounts.Lim
 }
 
 // moment reads a time of RFC 3339, or a date, which is its first moment in UTC.
+// The first moment of all is the one by which programs write that there is none:
+// a key would never end that was to end long ago.
 func (d *decoder) moment(path string, n *yaml.Node) time.Time {
 	n = d.resolve(n)
 	if n.Kind == yaml.ScalarNode && (n.ShortTag() == "!!timestamp" || n.ShortTag() == "!!str") {
 		for _, form := range []string{time.RFC3339, time.DateOnly} {
-			if at, err := time.Parse(form, n.Value); err == nil {
+			if at, err := time.Parse(form, n.Value); err == nil && !at.Truncate(time.Millisecond).IsZero() {
 				return at.UTC().Truncate(time.Millisecond)
 			}
 		}
 	}
-	d.refuse(at(n), path, "it looks like 2030-01-31 or 2030-01-31T12:00:00Z", "is not a time")
+	d.refuse(at(n), path, "it looks like 2030-01-31 or 2030-01-31T12:00:00Z; without one there is no end", "is not a time")
 	return time.Time{}
 }

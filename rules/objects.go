@@ -114,18 +114,22 @@ type WrittenBinding struct {
 
 // Name says, for people, from whom the binding leads where.
 func (b *WrittenBinding) Name() string {
-	who := "key " + b.Key
-	switch {
-	case b.User != "":
-		who = "user " + b.User
-	case b.Tag != "":
-		who = "tag " + b.Tag
-	}
 	to := b.Upstream
 	if b.Credential != "" {
 		to += "/" + b.Credential
 	}
-	return who + " → " + to
+	return b.Whose() + " → " + to
+}
+
+// Whose says, for people, from whom the binding leads.
+func (b *WrittenBinding) Whose() string {
+	switch {
+	case b.User != "":
+		return "user " + b.User
+	case b.Tag != "":
+		return "tag " + b.Tag
+	}
+	return "key " + b.Key
 }
 
 // ends is what two bindings have in common that are the same one, a binding

@@ -240,8 +240,8 @@ func inline(n *yaml.Node) string {
 		}
 		return "{" + strings.Join(items, ", ") + "}"
 	}
-	if n.Value == "" || hasControl(n.Value) {
-		return strconv.Quote(n.Value)
+	if n.Value == "" || hasControl(n.Value) || n.Value[0] == '"' || strings.Contains(n.Value, ", ") {
+		return strconv.Quote(n.Value) // else it could be taken for another value, or for several
 	}
 	return n.Value
 }

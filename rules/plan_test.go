@@ -53,6 +53,8 @@ func TestPlan(t *testing.T) {
 		{"a header changes", file("name: a, action: {headers: {set: {x: \"1\"}}}"), file("name: a, action: {headers: {set: {x: \"\"}}}"), `change s/a 1 [action.headers.set.x: 1 → ""]`, 0},
 		{"a weight changes", file("name: a, action: {upstreams: [{name: u, weight: 1}, {name: v, weight: 2}]}"), file("name: a, action: {upstreams: [{name: u, weight: 1}, {name: v, weight: 3}]}"),
 			"change s/a 1 [action.upstreams: [{name: u, weight: 1}, {name: v, weight: 2}] → [{name: u, weight: 1}, {name: v, weight: 3}]]", 0},
+		{"one text that looks like two", file(`name: a, match: {header: {x: {in: ["b, c"]}}}`), file("name: a, match: {header: {x: {in: [b, c]}}}"), `change s/a 1 [match.header.x.in: ["b, c"] → [b, c]]`, 0},
+		{"a text that looks like none", file("name: a, action: {headers: {set: {x: \"\"}}}"), file(`name: a, action: {headers: {set: {x: '""'}}}`), `change s/a 1 [action.headers.set.x: "" → "\"\""]`, 0},
 		{"text of several lines", file(`name: a, description: "x\ny"`), file("name: a, description: z"), `change s/a 1 [description: "x\ny" → z]`, 0},
 		{"a rule changes and moves", file("name: a", "name: b", "name: c"), file("name: b", "name: c", "name: a, enabled: false"), "change s/a 3 [enabled: (none) → false · position: 1 → 3]", 2},
 		{"a rule changes sets", []rules.File{written(t, "s", "name: a"), written(t, "t")}, []rules.File{written(t, "s"), written(t, "t", "name: a")}, "move t/a 1 [set: s → t]", 0},

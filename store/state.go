@@ -39,6 +39,18 @@ func newState(ctx context.Context, on session, m accounts.Meta, keep int) (*Stat
 	return &State{ctx: ctx, on: on, meta: m, head: head, seq: head.Seq + 1, now: moment(time.Now()), keep: keep}, nil
 }
 
+// Look lets f read all there is as it is at one moment. Nothing can be changed
+// there.
+func (s *Store) Look(ctx context.Context, f func(*State) error) error {
+	return s.read(ctx, "looking at the store", func(ctx context.Context, on session) error {
+		head, err := readHead(ctx, on)
+		if err != nil {
+			return err
+		}
+		return f(&State{ctx: ctx, on: on, head: head, seq: head.Seq, now: moment(time.Now()), keep: s.options.KeepRevisions})
+	})
+}
+
 // Revision is the config revision in force before this change.
 func (st *State) Revision() int64 { return st.head.Revision }
 

@@ -182,6 +182,9 @@ func (c *Client) unreachable(err error) *Error {
 	case isTimeout(err):
 		failure.Detail = fmt.Sprintf("no answer from %s within %s", c.where, c.timeout)
 		failure.Hint = "wait longer: --timeout 60s"
+	case errors.Is(err, http.ErrSchemeMismatch):
+		failure.Detail = fmt.Sprintf("%s answers in plain http: TLS does not begin there", c.where)
+		failure.Hint = "say http:// for an address of this machine; for another one the gateway wants --tls-cert and --tls-key"
 	case distrust(err) != "":
 		failure.Detail = fmt.Sprintf("the certificate of %s is not trusted: %s", c.where, distrust(err))
 		failure.Hint = "if it is your own, say whose it is: llmgw login " + c.where + " --ca-file FILE"

@@ -256,6 +256,18 @@ func TestWithNobodyThere(t *testing.T) {
 	}
 }
 
+func TestAGatewayThatSpeaksPlainHTTPIsNotTakenForNone(t *testing.T) {
+	where := ""
+	_, err := gateway(t, http.NotFound, func(o *api.Options) {
+		where = "https" + strings.TrimSuffix(strings.TrimPrefix(o.BaseURL, "http"), "/")
+		o.BaseURL = where
+	}).Status(t.Context())
+	e := refusal(t, err)
+	if want := where + " answers in plain http: TLS does not begin there"; e.Code != api.CodeUnreachable || e.Detail != want || strings.Contains(e.Hint, "serve") {
+		t.Errorf("error is %+v, want %q", e, want)
+	}
+}
+
 func TestAnAddressThatIsNone(t *testing.T) {
 	_, err := api.NewClient(api.Options{BaseURL: "http://a b"}).Status(t.Context())
 	if e := refusal(t, err); e.Code != api.CodeUsage || e.Hint == "" {

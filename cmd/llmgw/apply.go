@@ -41,7 +41,7 @@ func newApply(a *app) *cobra.Command {
 	addObjectsFlag(c, &paths)
 	c.Flags().BoolVar(&request.DryRun, "dry-run", false, "show the plan, change nothing")
 	c.Flags().BoolVar(&request.Prune, "prune", false, "delete what the files do not have, of the kinds that they hold")
-	c.Flags().Int64Var(&ifRevision, "if-revision", 0, "only if this revision is in force (`N`)")
+	c.Flags().Int64Var(&ifRevision, "if-revision", 0, "only if this revision of rules, upstreams and bindings is in force (`N`)")
 	c.Flags().DurationVar(&wait, "wait", 0, "until every node decides by the new revision, at most this long (`TIME`)")
 	c.Flags().StringVar(&request.Message, "message", "", "why, for those who read the history (`TEXT`)")
 	return c
@@ -189,7 +189,14 @@ func (a *app) writeObjectPlan(w io.Writer, look style, plan api.ObjectPlan) {
 		warnings = append(warnings, problem{Problem: p})
 	}
 	a.showWarnings(warnings)
-	for _, next := range plan.Next {
+	for _, next := range plan.Next[:min(len(plan.Next), maxNext)] {
 		a.note("note: %s", oneLine(next))
 	}
+	if more := len(plan.Next) - maxNext; more > 0 {
+		a.note("note: and %d more to do by hand; -o json lists them all", more)
+	}
 }
+
+// maxNext is how many of the things that are left to do by hand are told: a team
+// that comes from files has a key for each of its members.
+const maxNext = 10

@@ -55,6 +55,27 @@ func (p *places) at(server string) (place, bool) {
 	return p.Contexts[i], true
 }
 
+// of finds the context for logins of a user at a server, whoever it is where that
+// is not said. One that somebody else logged in to stays theirs: programs name it.
+// What it says of the server is true for others, too.
+func (p *places) of(server, user string) place {
+	known, ok := p.at(server)
+	if !ok {
+		return place{Name: nameOf(server), Server: server}
+	}
+	theirs := func(c place) bool {
+		return c.Server == server && (user == "" || c.User == "" || c.User == user)
+	}
+	if theirs(known) {
+		return known
+	}
+	if i := slices.IndexFunc(p.Contexts, theirs); i >= 0 {
+		return p.Contexts[i]
+	}
+	known.Name, known.User = nameOf(server), ""
+	return known
+}
+
 // put adds a context, or replaces the one of that name. The first is current.
 func (p *places) put(c place) {
 	if i := p.index(c.Name); i >= 0 {

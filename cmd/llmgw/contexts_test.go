@@ -54,6 +54,29 @@ func TestOnlyThisMachineIsSpokenToInClear(t *testing.T) {
 
 // TestWhichGatewayIsMeant goes through the places that can name one, the
 // strongest last.
+func TestALoginGoesToTheContextOfItsUser(t *testing.T) {
+	admins := place{Name: "prod", Server: "https://a:9", User: "admin", CAFile: "/a.pem"}
+	lees := place{Name: "lees", Server: "https://a:9", User: "lee"}
+	all := places{Current: "prod", Contexts: []place{admins, lees, {Name: "b", Server: "https://b"}}}
+	for _, c := range []struct {
+		name, server, user string
+		want               place
+	}{
+		{"a server that nobody knows", "https://c:9", "dana", place{Name: "c-9", Server: "https://c:9"}},
+		{"nobody is said", "https://a:9", "", admins},
+		{"the user of the current one", "https://a:9", "admin", admins},
+		{"the user of another one", "https://a:9", "lee", lees},
+		{"a user who has none there", "https://a:9", "dana", place{Name: "a-9", Server: "https://a:9", CAFile: "/a.pem"}},
+		{"one that nobody has logged in to", "https://b", "dana", all.Contexts[2]},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if diff := cmp.Diff(c.want, all.of(c.server, c.user)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
 func TestWhichGatewayIsMeant(t *testing.T) {
 	home := t.TempDir()
 	for _, name := range []string{"XDG_CONFIG_HOME", "XDG_DATA_HOME", "LLMGW_SERVER", "LLMGW_CONTEXT", "LLMGW_DATA", "LLMGW_CONFIG"} {

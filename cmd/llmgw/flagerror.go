@@ -25,9 +25,18 @@ func explainFlag(c *cobra.Command, err error) error {
 	case errors.As(err, &missing):
 		return usage("flag %s wants a value", dashed(missing.GetSpecifiedName())).withHint("%s --help", c.CommandPath())
 	case errors.As(err, &wrong):
-		return usage("flag --%s wants a %s", wrong.GetFlag().Name, wrong.GetFlag().Value.Type()).withHint("%s --help", c.CommandPath())
+		return usage("flag --%s wants %s", wrong.GetFlag().Name, inPlainWords(wrong.GetFlag().Value.Type())).withHint("%s --help", c.CommandPath())
 	}
 	return usage("the command line cannot be read").withHint("%s --help", c.CommandPath())
+}
+
+// inPlainWords says what a flag's type is to people.
+func inPlainWords(kind string) string {
+	switch kind {
+	case "int", "int64", "uint", "uint64":
+		return "a whole number"
+	}
+	return "a " + kind
 }
 
 func unknownFlag(c *cobra.Command, unknown *pflag.NotExistError) *failure {

@@ -147,7 +147,10 @@ func newKeysRotate(a *app) *cobra.Command {
 				return err
 			}
 			ends := "the old one is no longer valid"
-			if left > 0 {
+			switch {
+			case len(key.Secrets) == 1 && left > 0: // it had none: it came from a file
+				ends = "it had no secret before"
+			case left > 0:
 				ends = "the old one stays valid for " + grace
 			}
 			return a.giveSecret(ctx, t, key, func() string { return fmt.Sprintf("rotated key %s (id %s); %s", key.Name, key.ID, ends) })

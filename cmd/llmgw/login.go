@@ -54,7 +54,8 @@ func newLogin(a *app) *cobra.Command {
 		Use:   "login [URL | URL#LINK]",
 		Short: "log in to a gateway on another machine",
 		Long: "Logs in to a gateway and makes it the one that commands talk to. The context that\n" +
-			"remembers it is called by --context, or else by the host.\n\n" +
+			"remembers it is that of --context, or else the one that the user has there, or a\n" +
+			"new one, called by the host.\n\n" +
 			"URL#LINK is an admin link (llmgw admin link): it asks for the password to be, sets it\n" +
 			"and logs in.",
 		Args: takesOneAtMost,
@@ -89,7 +90,7 @@ func (a *app) login(ctx context.Context, url string, flags *placeFlags, password
 	if err != nil {
 		return err
 	}
-	to, link, err := placeToLogIn(&all, url, s)
+	to, link, err := placeToLogIn(&all, url, flags.user, s)
 	if err != nil {
 		return err
 	}
@@ -109,7 +110,7 @@ func (a *app) login(ctx context.Context, url string, flags *placeFlags, password
 
 // placeToLogIn is the context of a URL, or the one that is named, or the current
 // one; link is the secret of an admin link.
-func placeToLogIn(all *places, url string, s *settings) (to place, link string, err error) {
+func placeToLogIn(all *places, url, user string, s *settings) (to place, link string, err error) {
 	name := s.text("context")
 	if url == "" {
 		url = s.text("server")
@@ -131,10 +132,7 @@ func placeToLogIn(all *places, url string, s *settings) (to place, link string, 
 	case strings.HasPrefix(server, "unix:"):
 		return place{}, "", usage("an admin socket needs no login").withHint("llmgw whoami --server %s", server)
 	case name == "":
-		if known, ok := all.at(server); ok {
-			return known, link, nil
-		}
-		return place{Name: nameOf(server), Server: server}, link, nil
+		return all.of(server, user), link, nil
 	}
 	known, err := all.named(name)
 	if err != nil || known.Server != server { // what was said of another server says nothing of this one

@@ -32,6 +32,10 @@ func (s adminStore) Change(ctx context.Context, m accounts.Meta, f func(admin.St
 	return s.Store.Change(ctx, m, func(st *store.State) error { return f(st) })
 }
 
+func (s adminStore) Look(ctx context.Context, f func(admin.State) error) error {
+	return s.Store.Look(ctx, func(st *store.State) error { return f(st) })
+}
+
 func (s adminStore) Audit(ctx context.Context, q admin.AuditQuery) ([]accounts.Audit, error) {
 	return s.Store.Audit(ctx, store.AuditQuery(q))
 }

@@ -48,6 +48,7 @@ func Run(t *testing.T, empty Database) {
 		"audit":             testAudit,
 		"audit chain":       testAuditChain,
 		"audit queries":     testAuditQueries,
+		"looks":             testLook,
 		"sealed":            testSealed,
 		"follow":            testFollow,
 		"nodes":             testNodes,
