@@ -206,3 +206,14 @@ func BenchmarkEnded(b *testing.B) {
 		})
 	}
 }
+
+func TestAnExchangeThatNobodyFollowsCostsNoMoreThanItsPlaceAmongThePast(t *testing.T) {
+	s := &Server{tail: newTail(), fleet: fleet.New(fleet.Options{})}
+	f, x := api.Flight{RequestID: "req_01", Model: "m"}, api.Exchange{RequestID: "req_01"}
+	if n := testing.AllocsPerRun(100, func() { s.Started(f) }); n != 0 {
+		t.Errorf("a start costs %v allocations", n)
+	}
+	if n := testing.AllocsPerRun(100, func() { s.Ended(x) }); n != 1 {
+		t.Errorf("an end costs %v allocations", n)
+	}
+}
