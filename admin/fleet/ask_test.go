@@ -46,12 +46,10 @@ func TestWhoDoesNotAnswerIsNamed(t *testing.T) {
 		change func(*crew)
 		want   *api.Partial
 	}{
-		"a node that has ended":            {func(c *crew) { c.members[2].end() }, &api.Partial{Nodes: []string{"c"}, Problem: noAnswer}},
-		"a node that is silent for longer": {func(c *crew) { c.members[2].end(); c.nodes[2].Silence = time.Minute }, nil},
-		"all, where the bus is away":       {func(c *crew) { c.wire.Cut() }, &api.Partial{Nodes: []string{"b", "c"}, Problem: busAway}},
-		"all, where nothing arrives": {func(c *crew) {
-			c.wire.meddle = func(string, []byte, func([]byte)) {}
-		}, &api.Partial{Nodes: []string{"b", "c"}, Problem: noAnswer}},
+		"a node that has ended":                               {func(c *crew) { c.members[2].end() }, &api.Partial{Nodes: []string{"c"}, Problem: noAnswer}},
+		"a node that is silent for longer":                    {func(c *crew) { c.members[2].end(); c.nodes[2].Silence = time.Minute }, nil},
+		"all, where the bus is away":                          {func(c *crew) { c.wire.Cut() }, &api.Partial{Nodes: []string{"b", "c"}, Problem: busAway}},
+		"all, where nothing arrives":                          {func(c *crew) { c.wire.meddle(loses) }, &api.Partial{Nodes: []string{"b", "c"}, Problem: noAnswer}},
 		"nobody, where the store has never said who there is": {func(c *crew) { c.away = noNodes; c.members[2].end() }, &api.Partial{Nodes: []string{}, Problem: noMembers}},
 		"who was there when the store last said": {func(c *crew) {
 			c.members[0].others(c.t.Context())
@@ -168,4 +166,16 @@ func TestAnAnswerCountsOnce(t *testing.T) {
 	if len(s.answers) != 1 || s.complete() || s.silent()[0].id != "y" {
 		t.Errorf("answers are %+v", s.answers)
 	}
+}
+
+func TestWhereTheStoreIsAwayWhoAnswersIsListedAllTheSame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := assemble(t, 2)
+		c.members[1].flights = []api.Flight{flying("req_b", 2)}
+		c.away = errors.New("the store is away")
+		flights, missing := c.members[0].Streams(t.Context(), 100)
+		if len(flights) != 1 || flights[0].Node != "b" || missing == nil || missing.Problem != noMembers {
+			t.Errorf("in flight are %+v, missing %+v", flights, missing)
+		}
+	})
 }

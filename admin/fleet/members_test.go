@@ -24,8 +24,15 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // wire is the bus of all members: it counts what each publishes, and may meddle.
 type wire struct {
 	*inprocess.Exchange
-	meddle func(channel string, message []byte, send func([]byte)) // nil: nobody does
+	meddler atomic.Pointer[meddler] // nil: nobody does
 }
+
+// meddler stands between who publishes and the bus.
+type meddler func(channel string, message []byte, send func([]byte))
+
+func (w *wire) meddle(how meddler) { w.meddler.Store(&how) }
+
+func loses(string, []byte, func([]byte)) {}
 
 // plug is the wire as one member has it.
 type plug struct {
@@ -39,11 +46,12 @@ func (p *plug) Publish(ctx context.Context, channel string, message []byte) erro
 	if strings.Contains(channel, ":watch:") {
 		p.batches.Add(1)
 	}
-	if p.meddle == nil {
+	how := p.meddler.Load()
+	if how == nil {
 		return p.Exchange.Publish(ctx, channel, message)
 	}
 	var err error
-	p.meddle(channel, message, func(m []byte) { err = p.Exchange.Publish(ctx, channel, m) })
+	(*how)(channel, message, func(m []byte) { err = p.Exchange.Publish(ctx, channel, m) })
 	return err
 }
 

@@ -65,13 +65,16 @@ func TestWithNobodyLookingNothingIsSent(t *testing.T) {
 }
 
 func TestALeaseEndsWithTheLastReader(t *testing.T) {
-	for name, leave := range map[string]func(*crew){
-		"who leaves":      func(c *crew) { c.members[0].Watch(nil) },
-		"whose node ends": func(c *crew) { c.members[0].end() },
-		"whose node is cut off": func(c *crew) {
-			c.wire.meddle = func(string, []byte, func([]byte)) {} // nothing arrives any more
+	for name, test := range map[string]struct {
+		leave  func(*crew)
+		within time.Duration
+	}{
+		"who leaves":      {func(c *crew) { c.members[0].Watch(nil) }, time.Second},
+		"whose node ends": {func(c *crew) { c.members[0].end() }, time.Second},
+		"whose node is cut off": {func(c *crew) {
+			c.wire.meddle(loses)
 			c.members[0].end()
-		},
+		}, leaseFor + time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -79,9 +82,9 @@ func TestALeaseEndsWithTheLastReader(t *testing.T) {
 				b := c.members[1]
 				c.watches(c.members[0], all())
 				begun := time.Now()
-				leave(c)
+				test.leave(c)
 				c.until("nobody looks", func() bool { return !b.Watched() })
-				if took := time.Since(begun); took > leaseFor+time.Second {
+				if took := time.Since(begun); took > test.within {
 					t.Errorf("it took %s", took)
 				}
 				synctest.Wait()
@@ -236,12 +239,12 @@ func TestWhatIsNobodysOfTheInstallationIsRefused(t *testing.T) {
 		a, b := c.members[0], c.members[1]
 		var channels []string
 		var messages [][]byte
-		c.wire.meddle = func(channel string, message []byte, send func([]byte)) {
+		c.wire.meddle(func(channel string, message []byte, send func([]byte)) {
 			c.mu.Lock()
 			channels, messages = append(channels, channel), append(messages, bytes.Clone(message))
 			c.mu.Unlock()
 			send(message)
-		}
+		})
 		c.watches(a, all())
 		b.Ended(exchange("req_secret", "claude-secret"))
 		c.until("it", func() bool { return len(a.knows().Ended) == 1 })
