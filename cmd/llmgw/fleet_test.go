@@ -287,6 +287,7 @@ func (c *trio) streamsOfAll(t *testing.T) {
 func (c *trio) flood(t *testing.T) {
 	l := c.look(api.EventQuery{Kinds: []string{"exchange"}})
 	const callers, each = 8, 150
+	begun := time.Now()
 	var all sync.WaitGroup
 	for i := range callers {
 		all.Go(func() {
@@ -298,10 +299,11 @@ func (c *trio) flood(t *testing.T) {
 		})
 	}
 	all.Wait()
+	few := callers*each <= 200*int(time.Since(begun)/time.Second+2) // a machine too slow for a flood
 	until(t, "an account of all", func() bool { n := l.tallied(); return n.Shown+n.Dropped == callers*each })
 	n := l.tallied()
 	t.Logf("of %d, %d were shown and %d dropped", callers*each, n.Shown, n.Dropped)
-	if n.Shown == 0 || n.Dropped == 0 || n.Filtered != 0 {
+	if n.Shown == 0 || n.Dropped == 0 && !few || n.Filtered != 0 {
 		t.Errorf("the tally is %+v", n)
 	}
 	l.end()
