@@ -23,6 +23,7 @@ import (
 	"github.com/llmgw/llmgw/accounts"
 	"github.com/llmgw/llmgw/admin"
 	"github.com/llmgw/llmgw/admin/api"
+	"github.com/llmgw/llmgw/admin/fleet"
 	"github.com/llmgw/llmgw/rules"
 	"github.com/llmgw/llmgw/store"
 )
@@ -44,6 +45,7 @@ type gateway struct {
 	failed func() map[string]string // see admin.Options.LastErrors
 	flying func() map[string]int    // see admin.Options.InFlight
 	backup admin.Backup             // see admin.Options.Backup
+	fleet  fleet.Options            // see admin.Options.Fleet
 	people *people
 	open   bool                           // see admin.Options.Open
 	peer   func(*http.Request) netip.Addr // see admin.Options.Peer
@@ -62,6 +64,12 @@ type onStore struct {
 	unknown int64 // a revision from before there was a history
 	dropped int64 // a revision whose rules are not kept any more
 	beside  beside
+	others  []accounts.Node // that run on the store, too
+}
+
+func (s *onStore) Nodes(ctx context.Context) ([]accounts.Node, error) {
+	nodes, err := s.Store.Nodes(ctx)
+	return append(nodes, s.others...), err
 }
 
 func (s *onStore) Look(ctx context.Context, f func(admin.State) error) error {
@@ -277,7 +285,7 @@ func (g *gateway) serve(t testing.TB, client *http.Client) {
 			return api.Status{Version: "0.1.0-test", Node: "a1", InFlight: 3, Admin: "http://127.0.0.1:4101"}
 		},
 		Ready:    func() error { return g.ready },
-		Gatherer: registry, Node: g.node, LastErrors: g.failed, InFlight: g.flying, Backup: g.backup, Client: client, Reach: g.reach, Log: zerolog.New(g.log), Now: g.clock.Now,
+		Gatherer: registry, Node: g.node, Fleet: g.fleet, LastErrors: g.failed, InFlight: g.flying, Backup: g.backup, Client: client, Reach: g.reach, Log: zerolog.New(g.log), Now: g.clock.Now,
 	})
 	if err != nil {
 		t.Fatal(err)

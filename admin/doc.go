@@ -25,7 +25,9 @@
 //     the proxy does with a request. Nothing is sent.
 //  5. tail is told of every exchange and change, remembers the last exchanges, and
 //     fills the queues of those who listen; events writes each of them a stream
-//     of server-sent events. Nobody who tells waits for one who listens.
+//     of server-sent events. Nobody who tells waits for one who listens. While
+//     somebody does, package fleet brings what passes on other nodes
+//     (tailothers.go); streams.go lists and cuts there, too.
 //  6. A refusal is a value up to the one mapping in failure.go, which answers
 //     with problem+json (RFC 9457).
 //

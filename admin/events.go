@@ -71,6 +71,7 @@ func (s *Server) stream(ctx context.Context, w http.ResponseWriter, wants *filte
 		return
 	}
 	defer s.tail.leave(l)
+	l.mayMiss()
 	ctx, cancel := context.WithTimeout(ctx, longestStream(callerOf(ctx), time.Now()))
 	defer cancel()
 	out := newEventWriter(w)
@@ -117,7 +118,7 @@ func (s *Server) mayListen(ctx context.Context, c caller) error {
 // listener's queue, and may be among what is remembered, too.
 func (s *Server) introduce(ctx context.Context, out *eventWriter, l *listener, after string, newest int64) error {
 	place, resumed := s.tail.placeOf(after)
-	if !l.wants.kinds.exchange || !resumed && l.wants.since == 0 {
+	if !l.wants.Ended || !resumed && l.wants.since == 0 {
 		return errors.Join(s.sayHello(ctx, out, s.tail.id(newest)), out.flush())
 	}
 	if err := s.sayHello(ctx, out, ""); err != nil { // it has missed what follows until that is there
@@ -130,7 +131,7 @@ func (s *Server) introduce(ctx context.Context, out *eventWriter, l *listener, a
 	})
 	for i, e := range before {
 		l.replayed[e.place] = struct{}{}
-		if !l.wants.takes(&e.Exchange) {
+		if !l.wants.Takes(&e.Exchange) {
 			l.filtered.Add(1)
 			continue
 		}
@@ -170,6 +171,8 @@ func (s *Server) follow(ctx context.Context, out *eventWriter, l *listener) {
 			err = s.mayListen(ctx, l.of)
 		case <-doubt.C:
 			err = s.mayListen(ctx, l.of)
+		case <-l.partial:
+			err = s.showPartial(out, l)
 		case c := <-l.changes:
 			err = s.showChange(ctx, out, l, c)
 		case m := <-queue:
@@ -205,7 +208,11 @@ func (s *Server) show(out *eventWriter, l *listener, m told) error {
 	if m.started != nil {
 		return out.add("started", "", m.started)
 	}
-	return out.add("exchange", s.tail.id(m.ended.place), &m.ended.Exchange)
+	id := ""
+	if m.ended.place > 0 { // else it has none among what is remembered here
+		id = s.tail.id(m.ended.place)
+	}
+	return out.add("exchange", id, &m.ended.Exchange)
 }
 
 // showChange shows a change, or begins anew where changes are missing.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/llmgw/llmgw/accounts"
 	"github.com/llmgw/llmgw/admin/api"
+	"github.com/llmgw/llmgw/admin/fleet"
 )
 
 // TestPace lets what comes through for ten seconds.
@@ -49,7 +50,7 @@ func TestPace(t *testing.T) {
 }
 
 func TestChangesThatFindNoRoomAreMissedOnceAndAllTogether(t *testing.T) {
-	l := newListener(caller{}, &filter{kinds: struct{ change, exchange, started bool }{change: true}}, new(atomic.Int64))
+	l := newListener(caller{}, &filter{changes: true}, new(atomic.Int64))
 	for range queuedChange {
 		l.hearChange(accounts.Change{Seq: 1})
 	}
@@ -189,9 +190,9 @@ func BenchmarkEnded(b *testing.B) {
 		model     []string
 	}{"nobody": {0, nil}, "8 that filter": {8, []string{"gpt-*"}}, "8 that want all": {8, nil}} {
 		b.Run(name, func(b *testing.B) {
-			s := &Server{tail: newTail()}
+			s := &Server{tail: newTail(), fleet: fleet.New(fleet.Options{})}
 			for range test.listeners {
-				if _, full := s.tail.join(caller{}, &filter{kinds: struct{ change, exchange, started bool }{exchange: true}, model: test.model}); full != nil {
+				if _, full := s.tail.join(caller{}, &filter{Filter: fleet.Filter{Ended: true, Model: test.model}}); full != nil {
 					b.Fatal(full)
 				}
 			}
@@ -203,5 +204,16 @@ func BenchmarkEnded(b *testing.B) {
 				}
 			})
 		})
+	}
+}
+
+func TestAnExchangeThatNobodyFollowsCostsNoMoreThanItsPlaceAmongThePast(t *testing.T) {
+	s := &Server{tail: newTail(), fleet: fleet.New(fleet.Options{})}
+	f, x := api.Flight{RequestID: "req_01", Model: "m"}, api.Exchange{RequestID: "req_01"}
+	if n := testing.AllocsPerRun(100, func() { s.Started(f) }); n != 0 {
+		t.Errorf("a start costs %v allocations", n)
+	}
+	if n := testing.AllocsPerRun(100, func() { s.Ended(x) }); n != 1 {
+		t.Errorf("an end costs %v allocations", n)
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/llmgw/llmgw/admin/api"
-	"github.com/llmgw/llmgw/rules"
+	"github.com/llmgw/llmgw/admin/fleet"
 )
 
 // eventQuery is api.EventQuery as it is sent. How much of it there may be is
@@ -27,33 +27,32 @@ type eventQuery struct {
 
 // filter is what a stream of events is to show.
 type filter struct {
-	kinds                            struct{ change, exchange, started bool }
-	model, key, user, rule, upstream []string
-	status                           []statusRange
-	slower                           float64 // ms
-	since                            time.Duration
+	fleet.Filter
+	changes bool
+	since   time.Duration
 }
-
-// statusRange is from one status to another, both included.
-type statusRange struct{ from, to int }
 
 // filter reads a query, and tells everything that is wrong with it.
 func (q *eventQuery) filter() (*filter, error) {
-	f := &filter{model: q.Model, key: q.Key, user: q.User, rule: q.Rule, upstream: q.Upstream}
-	f.kinds.change = len(q.Kind) == 0 || slices.Contains(q.Kind, "change")
-	f.kinds.exchange = len(q.Kind) == 0 || slices.Contains(q.Kind, "exchange")
-	f.kinds.started = slices.Contains(q.Kind, "started")
+	f := &filter{
+		Filter: fleet.Filter{
+			Model: q.Model, Key: q.Key, User: q.User, Rule: q.Rule, Upstream: q.Upstream,
+			Ended:   len(q.Kind) == 0 || slices.Contains(q.Kind, "exchange"),
+			Started: slices.Contains(q.Kind, "started"),
+		},
+		changes: len(q.Kind) == 0 || slices.Contains(q.Kind, "change"),
+	}
 	var problems []api.Problem
 	for _, text := range q.Status {
 		r, ok := readStatus(text)
 		if !ok {
 			problems = append(problems, api.Problem{Field: "status", Message: "expected a status or a class of them", Hint: "429, or 4xx"})
 		}
-		f.status = append(f.status, r)
+		f.Status = append(f.Status, r)
 	}
 	slower, err := readTime("slower", q.Slower)
 	problems = append(problems, err...)
-	f.slower = float64(slower) / float64(time.Millisecond)
+	f.SlowerMS = float64(slower) / float64(time.Millisecond)
 	since, err := readTime("since", q.Since)
 	if problems = append(problems, err...); len(problems) > 0 {
 		return nil, invalid(problems)
@@ -63,16 +62,16 @@ func (q *eventQuery) filter() (*filter, error) {
 }
 
 // readStatus reads 429, or 4xx.
-func readStatus(text string) (statusRange, bool) {
+func readStatus(text string) (fleet.StatusRange, bool) {
 	if len(text) != 3 {
-		return statusRange{}, false
+		return fleet.StatusRange{}, false
 	}
 	if class := text[0]; text[1:] == "xx" && '1' <= class && class <= '5' {
 		from := 100 * int(class-'0')
-		return statusRange{from, from + 99}, true
+		return fleet.StatusRange{From: from, To: from + 99}, true
 	}
 	n, err := strconv.ParseUint(text, 10, 16)
-	return statusRange{int(n), int(n)}, err == nil
+	return fleet.StatusRange{From: int(n), To: int(n)}, err == nil
 }
 
 func readTime(field, text string) (time.Duration, []api.Problem) {
@@ -84,30 +83,4 @@ func readTime(field, text string) (time.Duration, []api.Problem) {
 		return 0, []api.Problem{{Field: field, Message: fmt.Sprintf("expected a time, as %s", 2*time.Second)}}
 	}
 	return d, nil
-}
-
-func (f *filter) takes(x *api.Exchange) bool {
-	return x.DurationMS >= f.slower && f.takesStatus(x.Status) &&
-		anyTakes(f.model, x.Model) && anyTakes(f.key, x.Key) && anyTakes(f.user, x.User) &&
-		anyTakes(f.rule, x.Rule) && anyTakes(f.upstream, x.Upstream)
-}
-
-// takesStart asks for what is known of an exchange that has only started.
-func (f *filter) takesStart(x *api.Flight) bool {
-	return anyTakes(f.model, x.Model) && anyTakes(f.key, x.Key) && anyTakes(f.user, x.User) &&
-		anyTakes(f.rule, x.Rule) && anyTakes(f.upstream, x.Upstream)
-}
-
-func (f *filter) takesStatus(status int) bool {
-	return len(f.status) == 0 || slices.ContainsFunc(f.status, func(r statusRange) bool { return r.from <= status && status <= r.to })
-}
-
-// anyTakes says whether one of the patterns takes a text, or there are none.
-func anyTakes(patterns []string, text string) bool {
-	for _, pattern := range patterns {
-		if rules.Glob(pattern, text) {
-			return true
-		}
-	}
-	return len(patterns) == 0
 }

@@ -24,8 +24,10 @@ type listener struct {
 	queue    chan told
 	changes  chan accounts.Change
 	missed   atomic.Bool   // a change found no room: all that the reader knows may be old
+	partial  chan struct{} // what is missing of other nodes may have changed
 	doubted  chan struct{} // something of the caller was changed: they may have lost the right to listen
 	pace     pace
+	missing  *api.Partial       // as the reader was last told
 	shown    int64              // of the goroutine that writes, as is replayed
 	replayed map[int64]struct{} // places in the ring that were shown from there
 	filtered atomic.Int64
@@ -42,19 +44,20 @@ type told struct {
 func newListener(of caller, wants *filter, total *atomic.Int64) *listener {
 	return &listener{
 		of: of, wants: wants, total: total, pace: pace{begun: time.Now()}, doubted: make(chan struct{}, 1),
-		queue: make(chan told, queuedEvents), changes: make(chan accounts.Change, queuedChange),
+		partial: make(chan struct{}, 1),
+		queue:   make(chan told, queuedEvents), changes: make(chan accounts.Change, queuedChange),
 	}
 }
 
 func (l *listener) hear(e *past) {
-	if l.wants.kinds.exchange {
-		l.offer(l.wants.takes(&e.Exchange), told{ended: e})
+	if l.wants.Ended {
+		l.offer(l.wants.Takes(&e.Exchange), told{ended: e})
 	}
 }
 
 func (l *listener) hearStart(f *api.Flight) {
-	if l.wants.kinds.started {
-		l.offer(l.wants.takesStart(f), told{started: f})
+	if l.wants.Started {
+		l.offer(l.wants.TakesStart(f), told{started: f})
 	}
 }
 
@@ -81,7 +84,7 @@ func (l *listener) hearChange(c accounts.Change) {
 		default: // it is being looked at already
 		}
 	}
-	if !l.wants.kinds.change {
+	if !l.wants.changes {
 		return
 	}
 	if slices.Contains(c.Subjects, everything) {

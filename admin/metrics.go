@@ -21,7 +21,7 @@ func newLoginCounter() *prometheus.CounterVec {
 }
 
 // Collector gives the server's metrics.
-func (s *Server) Collector() prometheus.Collector { return collectors{s.logins, s.tail} }
+func (s *Server) Collector() prometheus.Collector { return collectors{s.logins, s.tail, s.fleet} }
 
 // collectors are several as one.
 type collectors []prometheus.Collector

@@ -16,6 +16,7 @@ import (
 
 	"github.com/llmgw/llmgw/accounts"
 	"github.com/llmgw/llmgw/admin/api"
+	"github.com/llmgw/llmgw/admin/fleet"
 	"github.com/llmgw/llmgw/rules"
 )
 
@@ -57,6 +58,10 @@ type Options struct {
 	// Node is the gateway that runs here. See Started, Ended and Changed for what
 	// it is to tell the server.
 	Node Node
+	// Fleet is how nodes show each other what passes: its Bus, Secret, Self and
+	// Name. The rest is filled in by the server. Without a Bus nobody is shown
+	// what passes elsewhere. See Join.
+	Fleet fleet.Options
 
 	// Client sends the requests of upstream tests. Redirects are never followed
 	// and every test is bounded, whatever it says. nil: one that uses no proxy.
@@ -86,6 +91,7 @@ type Server struct {
 	now       func() time.Time // to the millisecond, UTC: as it is stored
 	node      Node
 	tail      *tail
+	fleet     *fleet.Fleet
 
 	accounts  AccountStore
 	open      bool
@@ -110,6 +116,7 @@ func New(o Options) (*Server, error) {
 		gatherer: o.Gatherer, failed: o.LastErrors, inFlight: o.InFlight, client: testClient(o.Client, o.Reach), reach: o.Reach, log: o.Log, now: clock(o.Now),
 		node: o.Node, tail: newTail(), openRoutes: map[string]bool{}, comparing: make(chan struct{}, 1),
 	}
+	s.openFleet(o.Fleet)
 	if err := s.openLogins(&o); err != nil {
 		return nil, err
 	}

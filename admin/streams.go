@@ -1,12 +1,13 @@
 package admin
 
 import (
-	"cmp"
 	"context"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/llmgw/llmgw/admin/api"
+	"github.com/llmgw/llmgw/admin/fleet"
 )
 
 // Node is the gateway that runs here, as the admin API sees it.
@@ -23,29 +24,52 @@ type streamList struct {
 	Limit int `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"How many of the oldest"`
 }
 
-// listStreams gives what is in flight, the oldest first.
-func (s *Server) listStreams(_ context.Context, in *streamList) (api.List[api.Flight], error) {
-	flights := s.node.Flights()
-	slices.SortFunc(flights, func(a, b api.Flight) int {
-		return cmp.Or(a.StartedAt.Compare(b.StartedAt), cmp.Compare(a.RequestID, b.RequestID))
-	})
-	items := append([]api.Flight{}, flights[:min(len(flights), in.Limit)]...)
-	return api.List[api.Flight]{Items: items}, nil
+// listStreams gives what is in flight on all nodes, the oldest first.
+func (s *Server) listStreams(ctx context.Context, in *streamList) (api.Streams, error) {
+	others, missing := s.fleet.Streams(ctx, in.Limit)
+	flights := fleet.Oldest(append(s.node.Flights(), others...), in.Limit)
+	return api.Streams{Items: append([]api.Flight{}, flights...), Partial: missing}, nil
 }
 
 type oneStream struct {
 	ID string `path:"id" maxLength:"64" doc:"Its request_id"`
 }
 
-// cutStream ends an exchange as the revocation of its key would, and gives it as
-// it was before that.
+// cutStream ends an exchange, on whichever node it is, as the revocation of its
+// key would, and gives it as it was before that.
 func (s *Server) cutStream(ctx context.Context, in *oneStream) (api.Flight, error) {
-	flights := s.node.Flights()
-	at := slices.IndexFunc(flights, func(f api.Flight) bool { return f.RequestID == in.ID })
-	if at < 0 || !s.node.Cut(in.ID) {
-		return api.Flight{}, fail(http.StatusNotFound, api.CodeNotFound, "nothing of this id is in flight here", "list what is: GET /api/v1/streams")
-	}
 	who := callerOf(ctx)
-	s.log.Info().Str("request_id", in.ID).Str("actor", who.User).Str("from", who.From).Msg("exchange cut")
-	return flights[at], nil
+	by := fleet.Actor{Name: who.User, From: who.From}
+	if here := s.cutHere(in.ID, by); here != nil {
+		return *here, nil
+	}
+	there, unheard := s.fleet.CutElsewhere(ctx, in.ID, by)
+	switch {
+	case there != nil:
+		return *there, nil
+	case unheard != nil:
+		return api.Flight{}, fail(http.StatusServiceUnavailable, api.CodeUnavailable,
+			"nothing of this id is in flight on the nodes that answered; it may be on "+namesOf(unheard)+": "+unheard.Problem,
+			"try again, or cut it at the socket of that node")
+	}
+	return api.Flight{}, fail(http.StatusNotFound, api.CodeNotFound, "nothing of this id is in flight on any node", "list what is: GET /api/v1/streams")
+}
+
+// namesOf names the nodes of which nothing is known.
+func namesOf(p *api.Partial) string {
+	if len(p.Nodes) == 0 {
+		return "others"
+	}
+	return strings.Join(p.Nodes, ", ")
+}
+
+// cutHere ends an exchange of this node; nil where it is not there.
+func (s *Server) cutHere(id string, by fleet.Actor) *api.Flight {
+	flights := s.node.Flights()
+	at := slices.IndexFunc(flights, func(f api.Flight) bool { return f.RequestID == id })
+	if at < 0 || !s.node.Cut(id) {
+		return nil
+	}
+	s.log.Info().Str("request_id", id).Str("actor", by.Name).Str("from", by.From).Msg("exchange cut")
+	return brief(flights[at])
 }

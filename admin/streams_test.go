@@ -53,15 +53,15 @@ func TestWhatIsInFlightIsListedTheOldestFirst(t *testing.T) {
 	g := open(t)
 	none, err := g.Streams(t.Context())
 	must(t, err)
-	if none == nil || len(none) != 0 {
-		t.Errorf("nothing in flight is %v", none)
+	if none.Items == nil || len(none.Items) != 0 || none.Partial != nil {
+		t.Errorf("nothing in flight is %+v", none)
 	}
 	g.node.fly("req_b", time.Second)
 	g.node.fly("req_a", time.Second)
 	g.node.fly("req_c", time.Hour)
 	flights, err := g.Streams(t.Context())
 	must(t, err)
-	if diff := cmp.Diff([]string{"req_c", "req_a", "req_b"}, ids(flights)); diff != "" {
+	if diff := cmp.Diff([]string{"req_c", "req_a", "req_b"}, ids(flights.Items)); diff != "" {
 		t.Error(diff)
 	}
 	if _, text := g.raw(t, "GET", "/api/v1/streams?limit=1", "", ""); !strings.Contains(text, "req_c") || strings.Contains(text, "req_a") {
@@ -76,8 +76,8 @@ func TestNoMoreThanAThousandAreListed(t *testing.T) {
 	}
 	flights, err := g.Streams(t.Context())
 	must(t, err)
-	if len(flights) != 1000 || flights[0].RequestID != "req_1199" {
-		t.Errorf("%d are listed, the first is %s", len(flights), flights[0].RequestID)
+	if len(flights.Items) != 1000 || flights.Items[0].RequestID != "req_1199" {
+		t.Errorf("%d are listed, the first is %s", len(flights.Items), flights.Items[0].RequestID)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/llmgw/llmgw/accounts"
 	"github.com/llmgw/llmgw/admin/api"
+	"github.com/llmgw/llmgw/admin/fleet"
 )
 
 // The bounds of what is remembered and of who listens.
@@ -37,6 +38,8 @@ type tail struct {
 	dropped   atomic.Int64 // by all listeners there ever were
 	listening atomic.Pointer[[]*listener]
 
+	others func([]fleet.Filter) // told, with mu held, what those who listen want; nil: nobody is
+
 	mu     sync.Mutex    // of joining and leaving
 	closed chan struct{} // closed by close: every listener ends
 	gone   chan struct{} // after that: closed by the last listener that leaves
@@ -57,17 +60,29 @@ func newTail() *tail {
 // Started tells that an exchange has been sent to an upstream. It does not
 // block and may be called by several goroutines, as may Ended and Changed.
 func (s *Server) Started(f api.Flight) {
-	for _, l := range *s.tail.listening.Load() {
-		l.hearStart(&f)
+	all := *s.tail.listening.Load()
+	watched := s.fleet.Watched()
+	if len(all) == 0 && !watched {
+		return
+	}
+	own := f // on the heap, where f is not
+	for _, l := range all {
+		l.hearStart(&own)
+	}
+	if watched {
+		s.fleet.Started(brief(own))
 	}
 }
 
 // Ended tells that an exchange has ended. It is remembered.
-func (s *Server) Ended(x api.Exchange) { s.tail.remember(x) }
+func (s *Server) Ended(x api.Exchange) { s.fleet.Ended(s.tail.remember(x)) }
 
 // Changed tells that a change of the store is in force here. Where its subject is
 // everything, all that is known of the store may be old.
 func (s *Server) Changed(c accounts.Change) {
+	if slices.Contains(c.Subjects, everything) {
+		s.fleet.Renew()
+	}
 	for _, l := range *s.tail.listening.Load() {
 		l.hearChange(c)
 	}
@@ -76,7 +91,7 @@ func (s *Server) Changed(c accounts.Change) {
 // Close ends the streams of events. Other calls go on.
 func (s *Server) Close() { s.tail.close() }
 
-func (t *tail) remember(x api.Exchange) {
+func (t *tail) remember(x api.Exchange) *api.Exchange {
 	e := &past{Exchange: x}
 	e.Path, e.Model = ownText(x.Path), ownText(x.Model)
 	if e.UpstreamModel = e.Model; x.UpstreamModel != x.Model {
@@ -87,6 +102,7 @@ func (t *tail) remember(x api.Exchange) {
 	for _, l := range *t.listening.Load() {
 		l.hear(e)
 	}
+	return &e.Exchange
 }
 
 // ownText gives a text of its own, and not a long one: what a caller sent may be
@@ -145,8 +161,21 @@ func (t *tail) join(of caller, wants *filter) (*listener, *failure) {
 	}
 	l := newListener(of, wants, &t.dropped)
 	all = append(slices.Clone(all), l)
-	t.listening.Store(&all)
+	t.listen(all)
 	return l, nil
+}
+
+// listen is called with mu held.
+func (t *tail) listen(all []*listener) {
+	t.listening.Store(&all)
+	if t.others == nil {
+		return
+	}
+	wanted := make([]fleet.Filter, 0, len(all))
+	for _, l := range all {
+		wanted = append(wanted, l.wants.Filter)
+	}
+	t.others(wanted)
 }
 
 func listening(all []*listener, userID string) (n int) {
@@ -162,7 +191,7 @@ func (t *tail) leave(l *listener) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	all := slices.DeleteFunc(slices.Clone(*t.listening.Load()), func(other *listener) bool { return other == l })
-	t.listening.Store(&all)
+	t.listen(all)
 	if len(all) == 0 && t.isClosed() {
 		close(t.gone)
 	}

@@ -19,14 +19,14 @@ const (
 	eventsQuiet = 45 * time.Second // three signs of life are missing: the gateway is gone
 )
 
-// Streams lists what is in flight on the gateway's node: the oldest 1,000.
-func (c *Client) Streams(ctx context.Context) ([]Flight, error) {
-	list, err := call[List[Flight]](ctx, c, http.MethodGet, "/streams?limit=1000", nil)
-	return list.Items, err
+// Streams lists what is in flight on all nodes: the oldest 1,000.
+func (c *Client) Streams(ctx context.Context) (Streams, error) {
+	return call[Streams](ctx, c, http.MethodGet, "/streams?limit=1000", nil)
 }
 
-// CutStream ends an exchange that is in flight, and gives it as it was;
-// CodeNotFound where it is not there, or no more.
+// CutStream ends an exchange that is in flight, and gives it as it was, with the
+// node that had it; CodeNotFound where no node has it, or has it no more, and
+// CodeUnavailable where one of those that did not answer may have it.
 func (c *Client) CutStream(ctx context.Context, requestID string) (Flight, error) {
 	return call[Flight](ctx, c, http.MethodPost, "/streams/"+segment(requestID)+"/cut", nil)
 }
@@ -140,6 +140,9 @@ func (c *Client) deliver(name, id string, data []byte, f func(Event) error) erro
 	case "started":
 		e.Started = new(Flight)
 		into = e.Started
+	case "partial":
+		e.Partial = new(Partial)
+		into = e.Partial
 	case "tally":
 		e.Tally = new(Tally)
 		into = e.Tally

@@ -1,6 +1,9 @@
 package api
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Flight is an exchange that is under way on a node.
 type Flight struct {
@@ -64,6 +67,7 @@ type Event struct {
 	Exchange *Exchange `json:"exchange,omitempty"` // an exchange has ended
 	Started  *Flight   `json:"started,omitempty"`  // an exchange has been sent to an upstream
 	Tally    *Tally    `json:"tally,omitempty"`    // once a second, where it has changed
+	Partial  *Partial  `json:"partial,omitempty"`  // exchanges of some nodes are not shown; or of none, any more
 }
 
 // Hello begins a stream of events.
@@ -88,7 +92,27 @@ type Changed struct {
 type Tally struct {
 	Shown    int64 `json:"shown"`
 	Filtered int64 `json:"filtered"`
-	Dropped  int64 `json:"dropped"` // the reader was too slow, or there were more in a second than are shown
+	Dropped  int64 `json:"dropped"` // the reader was too slow, there were more in a second than are shown, or some were lost between nodes
+}
+
+// Partial says of which nodes nothing is known, and why.
+type Partial struct {
+	Nodes   []string `json:"nodes"`             // empty without a problem: nothing is missing any more
+	Problem string   `json:"problem,omitempty"` // without nodes: it is not known which there are
+}
+
+// Same says whether two tell the same; nil: nothing is missing.
+func (p *Partial) Same(q *Partial) bool {
+	if p == nil || q == nil {
+		return p == q
+	}
+	return p.Problem == q.Problem && slices.Equal(p.Nodes, q.Nodes)
+}
+
+// Streams is what is in flight on all nodes.
+type Streams struct {
+	Items   []Flight `json:"items"`             // the oldest first
+	Partial *Partial `json:"partial,omitempty"` // what may be missing
 }
 
 // EventQuery says which events are wanted. Filters concern exchanges only; they

@@ -389,7 +389,7 @@ func TestAKeyThatEndsTakesItsRequestsAlong(t *testing.T) {
 			if _, err := io.ReadFull(spared.Body, make([]byte, len(endlessEvent))); err != nil {
 				t.Errorf("the stream of another key: %v", err)
 			}
-			if flights, err := c.client.Streams(t.Context()); err != nil || len(flights) != 1 || flights[0].Key != "other" {
+			if flights, err := c.client.Streams(t.Context()); err != nil || len(flights.Items) != 1 || flights.Items[0].Key != "other" {
 				t.Errorf("in flight are %+v, %v", flights, err)
 			}
 			_ = spared.Body.Close()

@@ -95,7 +95,7 @@ func (a *app) serve(ctx context.Context) (err error) {
 	for _, step := range []func(context.Context) error{
 		n.readCertificate, n.checkAdmin, n.openLog, n.openBus, n.openTracing, n.openBodyLog, n.openData, n.openSecretKey, n.openKeyring, n.openStore, n.resumeRotation, n.firstConfig,
 		n.startMock, n.openProxy,
-		n.startSocket, n.startAdmin, n.startMetrics, n.startTail, n.startProxy, n.announce,
+		n.startSocket, n.startAdmin, n.startMetrics, n.startTail, n.joinFleet, n.startProxy, n.announce,
 	} {
 		if err := step(n.ctx); err != nil {
 			return err

@@ -59,7 +59,7 @@ func TestTheWholeWayOfAnExchangeIsTold(t *testing.T) {
 	}
 	until(t, "the first token", func() bool {
 		flights, err := client.Streams(ctx)
-		return err == nil && len(flights) == 1 && flights[0].RequestID == started.RequestID && flights[0].FirstToken > 0 && flights[0].SentBytes > 0
+		return err == nil && len(flights.Items) == 1 && flights.Items[0].RequestID == started.RequestID && flights.Items[0].FirstToken > 0 && flights.Items[0].SentBytes > 0
 	})
 	if _, err := client.CutStream(ctx, started.RequestID); err != nil {
 		t.Fatal(err)

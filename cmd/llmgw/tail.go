@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -27,9 +28,10 @@ func newTail(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "tail",
 		Short: "follow requests live",
-		Long: "Shows every request when it has ended, until Ctrl-C. Filters are applied at the gateway:\n" +
-			"within one, any of its patterns will do (* is any text); several must all take the request.\n" +
-			"The gateway shows 200 requests a second and counts the others; it remembers the last 10,000.\n" +
+		Long: "Shows every request when it has ended, until Ctrl-C: of all gateways on the store, where\n" +
+			"they have a bus. Filters are applied at the gateway: within one, any of its patterns will do (* is any text); several must all take the request.\n" +
+			"The gateway shows 200 requests a second and counts the others; it remembers the last 10,000\n" +
+			"of its own." +
 			"If it goes away, tail waits for it and goes on where it was.",
 		Args: takes(),
 		RunE: a.calls(func(ctx context.Context, t talk, _ []string) error {
@@ -71,6 +73,8 @@ type tailing struct {
 	wait   time.Duration
 	before api.Tally // of streams that have ended
 	tally  api.Tally // of this one
+
+	missing *api.Partial // as it was last told
 }
 
 // errEnough ends a stream when --limit is reached.
@@ -114,6 +118,8 @@ func (f *tailing) take(e api.Event) error {
 		f.met, f.lost, f.wait = true, false, retailFirst
 	case e.Tally != nil:
 		f.tally = *e.Tally
+	case e.Partial != nil:
+		f.sayPartial(e.Partial)
 	case e.Exchange != nil:
 		if err := f.write(e.Exchange); err != nil {
 			return err
@@ -123,6 +129,22 @@ func (f *tailing) take(e api.Event) error {
 		}
 	}
 	return nil
+}
+
+// sayPartial says of which gateways nothing is shown.
+func (f *tailing) sayPartial(p *api.Partial) {
+	if f.missing.Same(p) { // on another stream
+		return
+	}
+	f.missing = p
+	switch {
+	case p.Problem == "":
+		f.app.note("every gateway's requests are shown again")
+	case len(p.Nodes) == 0:
+		f.app.note("requests of other gateways may be missing: %s", oneLine(p.Problem))
+	default:
+		f.app.note("requests of %s are not shown: %s", oneLine(strings.Join(p.Nodes, ", ")), oneLine(p.Problem))
+	}
 }
 
 // mayCome says whether a gateway that was there may come back.
