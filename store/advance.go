@@ -140,11 +140,8 @@ func (f *follower) takeOver(ctx context.Context, n *news, apply func(context.Con
 			return err
 		}
 		f.paid(debt)
-		if apply != nil {
-			f.took(n.config)
-		}
 	}
-	f.done(n.head)
+	f.done(n.head, n.config)
 	return nil
 }
 

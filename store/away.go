@@ -170,8 +170,7 @@ func (s *Store) serveCopy(ctx context.Context, a *absence) error {
 		s.reader.failures.Add(1)
 		return errors.Join(a.err, fmt.Errorf("applying configuration %d of the sealed copy: %w", a.spare.Revision, err))
 	}
-	s.reader.took(a.spare)
-	s.reader.done(a.part)
+	s.reader.done(a.part, a.spare)
 	a.spare = nil
 	s.copier.renew() // it may have been the shelf's
 	return a.err

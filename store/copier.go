@@ -71,7 +71,7 @@ func (s *Store) beginCopying() {
 	}
 	c := &copier{store: s, path: o.Copy, database: o.Postgres.config.Database, log: s.log, soon: make(chan struct{}, 1)}
 	c.seen = *s.reader.good.Load()
-	s.copier = c
+	s.copier, s.reader.keeps = c, true
 	s.keys.swept = c.dropped
 	ctx, cancel := context.WithCancel(context.Background())
 	c.end = cancel

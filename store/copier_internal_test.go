@@ -323,6 +323,47 @@ func TestWhichCopyStaysOnTheShelf(t *testing.T) {
 	}
 }
 
+func TestAServerThatSaysNothingHoldsNoStartUp(t *testing.T) {
+	proxy, at := behind(t, servers.Database(t))
+	set(t, proxy, faults.Blackhole())
+	p, err := ParsePostgres(at, accounts.Secret{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := Options{Postgres: p, Secret: sealingKey(t, 1), Log: zerolog.Nop(), Copy: filepath.Join(t.TempDir(), "store.copy")}
+	for _, known := range []bool{false, true} {
+		if known {
+			b, err := someCopy("l", 5, time.Now(), "a").seal(o.Secret, p.config.Database, mostCopied)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := replaceFile(o.Copy, b); err != nil {
+				t.Fatal(err)
+			}
+		}
+		begun := time.Now()
+		s, err := Open(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		took := time.Since(begun)
+		t.Logf("with a copy: %v; open after %s", known, took)
+		if took > probeDatabase+slack {
+			t.Errorf("open after %s", took)
+		}
+		d := s.Degraded()
+		if d == nil || d.Why != "no answer in time" || d.Copy.IsZero() == known {
+			t.Errorf("it says %+v", d)
+		}
+		if _, err := s.Issuer().Issue(); (err == nil) != known {
+			t.Errorf("with a copy: %v; making a key: %v", known, err)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestTheAgeOfACopyIsThatOfItsLastGoodLook(t *testing.T) {
 	proxy, at := behind(t, servers.Database(t))
 	set(t, proxy, faults.Way{Refuse: true})

@@ -32,6 +32,7 @@ type follower struct {
 	settled   int64 // the owed up to which that was done
 	applied   position
 	part      Head          // of the log, that applied is of; the zero value before the first load
+	keeps     bool          // config is wanted, for copies
 	config    *rules.Config // in force; nil where nobody took one
 	told      string        // the failure that was logged last
 }
@@ -101,20 +102,17 @@ func (f *follower) stands() Head {
 	return f.part
 }
 
-func (f *follower) done(h Head) {
+// done notes what is in force, and the configuration where that is another one.
+func (f *follower) done(h Head, c *rules.Config) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.applied, f.part = position{seq: h.Seq, revision: h.Revision}, h
+	if c != nil && f.keeps && f.apply != nil {
+		f.config = c
+	}
 }
 
 func (f *follower) age(at instant) time.Duration { return at.since(*f.good.Load()) }
-
-// took notes which configuration is in force.
-func (f *follower) took(c *rules.Config) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.config = c
-}
 
 // configuration is what is in force; nil where nothing is.
 func (f *follower) configuration() (*rules.Config, Head) {

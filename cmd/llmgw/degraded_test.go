@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -251,6 +252,18 @@ func TestAStartWithEverythingAwayServesTheSealedCopy(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "store unreachable since ") || !strings.Contains(err.Error(), "; traffic continues with revision ") {
 		t.Errorf("a change: %v", err)
 	}
+	for doing, do := range map[string]func() error{
+		"a login": func() error {
+			_, err := g.client.Login(t.Context(), api.Login{User: "dana", Password: "not the one"})
+			return err
+		},
+		"a list of keys": func() error { _, err := g.client.Keys(t.Context()); return err },
+	} {
+		var refused *api.Error
+		if err := do(); !errors.As(err, &refused) || refused.Status != http.StatusServiceUnavailable || refused.Code != api.CodeUnavailable {
+			t.Errorf("%s: %v", doing, err)
+		}
+	}
 	if want := "cannot reach Postgres at " + database.Address() + " (connection refused), trying again in "; !strings.Contains(g.log(), want) {
 		t.Errorf("the log does not say %q: %s", want, g.log())
 	}
@@ -413,4 +426,30 @@ func TestACopyThatIsTooOldForMaxStaleness(t *testing.T) {
 		t.Fatal(err)
 	}
 	until(t, "requests again", func() bool { return g.chat(known).status == http.StatusOK })
+}
+
+func TestTheBannerOfAStartWhileTheStoreIsAway(t *testing.T) {
+	t.Setenv("LLMGW_STORE", "postgres://gw@127.0.0.1:1/llmgw")
+	t.Setenv("LLMGW_SECRET_KEY", sharedKey("a"))
+	g := &served{terminal: &terminal{signals: make(chan os.Signal, 2)}, data: shortDir(t), exit: make(chan int, 1)}
+	go func() {
+		g.exit <- run(context.Background(), shell{
+			args: []string{"serve", "--data", g.data, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--color", "never"},
+			in:   strings.NewReader(""), out: g, err: io.Discard, outIsTerm: true, signals: g.signals,
+		})
+	}()
+	t.Cleanup(func() { g.end(t) })
+	until(t, "the banner", func() bool { return strings.Contains(g.String(), "Ctrl-C stops") })
+	for _, want := range []string{
+		"cannot reach Postgres at 127.0.0.1:1 (connection refused), trying again in 2 s. Check LLMGW_STORE (from env), or start without it: llmgw serve --store sqlite",
+		"not ready: every request is answered with 503 until it is back",
+	} {
+		if !strings.Contains(g.String(), want) {
+			t.Errorf("it does not say %q: %s", want, g)
+		}
+	}
+	code, shown := types(t, "", "status", "--data", g.data, "--color", "never")
+	if code != exitDone || !strings.Contains(shown, "not reachable since ") || !strings.Contains(shown, "(connection refused)") {
+		t.Errorf("status: exit %d: %s", code, shown)
+	}
 }

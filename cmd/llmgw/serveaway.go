@@ -90,8 +90,8 @@ func (n *node) awayText(d *store.Degraded) string {
 	if err != nil || at == nil {
 		return "the store does not answer"
 	}
-	return fmt.Sprintf("cannot reach Postgres at %s (%s), trying again in %s. Check %s, or start without it: llmgw serve --store sqlite",
-		at.Server(), d.Why, seconds(d.Again), n.settings.storeSource())
+	return fmt.Sprintf("cannot reach Postgres at %s (%s), trying again in %.0f s. Check %s, or start without it: llmgw serve --store sqlite",
+		at.Server(), d.Why, d.Again.Seconds(), n.settings.storeSource())
 }
 
 // servingText says what is served meanwhile.
