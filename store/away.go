@@ -198,12 +198,9 @@ func (s *Store) tryAgain(ctx context.Context) error {
 	told := s.absent.Load().err.Error()
 	for wait := firstAgain; ; wait = min(2*wait, longestAgain) {
 		pause(ctx, wait)
-		if ctx.Err() != nil {
-			return nil
-		}
 		err := s.open(ctx)
 		if err == nil || ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // it was told to end
 		}
 		if !errors.Is(err, accounts.ErrUnavailable) {
 			return fmt.Errorf("opening store %s: %w", s.engine, err)

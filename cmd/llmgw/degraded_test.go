@@ -419,7 +419,9 @@ func TestACopyThatIsTooOldForMaxStaleness(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.launch()
-	until(t, "the copy to be too old", func() bool { return g.probe("/readyz") == http.StatusServiceUnavailable && g.probe("/healthz") == http.StatusOK })
+	until(t, "the copy to be too old", func() bool {
+		return g.probe("/readyz") == http.StatusServiceUnavailable && g.probe("/healthz") == http.StatusOK
+	})
 	until(t, "requests to be refused for that", func() bool { return strings.Contains(g.chat(known).body, "for too long") })
 	g.expect("a key of the copy", g.chat(known), http.StatusServiceUnavailable, "")
 	if err := database.Start(context.WithoutCancel(t.Context())); err != nil {

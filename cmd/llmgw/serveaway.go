@@ -61,7 +61,7 @@ func (n *node) prepareLater(ctx context.Context) error {
 		if err == nil {
 			err = errors.Join(n.warnOfNoKey(ctx), n.announceAdmin(ctx))
 		}
-		if !errors.Is(err, accounts.ErrUnavailable) || ctx.Err() != nil {
+		if !errors.Is(err, accounts.ErrUnavailable) {
 			return err
 		}
 		n.log.Warn().Err(err).Msg("cannot prepare the store yet")
@@ -115,11 +115,11 @@ func (n *node) announceAway(d *store.Degraded, took time.Duration) error {
 		if n.metricsAt != "" {
 			line.Str("metrics", n.metricsAt)
 		}
+		state := "ready, degraded"
 		if n.proxy.Ready() != nil {
-			line.Msg("not ready")
-			return nil
+			state = "not ready"
 		}
-		line.Msg("ready, degraded")
+		line.Msg(state)
 		return nil
 	}
 	_, err := io.WriteString(n.app.out, n.app.outStyle().plain(n.awayBanner(d, took)))
