@@ -183,7 +183,7 @@ func (w *sim) look(n *simNode, ctx context.Context) error { //nolint:revive // t
 		n.reader.at.Seq, n.reader.at.Hash = w.past.head().seq, []byte(w.past.head().hash)
 		n.reader.part = n.reader.at
 	case w.broken == "what is applied goes back" && at.Seq > 1:
-		n.reader.done(Head{Lineage: at.Lineage, Seq: at.Seq - 1, Revision: at.Revision, Hash: at.Hash})
+		n.reader.done(Head{Lineage: at.Lineage, Seq: at.Seq - 1, Revision: at.Revision, Hash: at.Hash}, nil)
 		return nil
 	case w.broken == "half a configuration":
 		apply := n.reader.apply
