@@ -79,9 +79,9 @@ func (s *Store) enroll(ctx context.Context) {
 // NodeID names this run of this node; empty where it is none.
 func (s *Store) NodeID() string { return s.presence.id }
 
-// leave takes this node's row away. It is called when nothing of the store is
+// disenroll takes this node's row away. It is called when nothing of the store is
 // used any more, so that nobody waits for a node that has ended in order.
-func (s *Store) leave() {
+func (s *Store) disenroll() {
 	if s.presence.id == "" {
 		return
 	}

@@ -392,7 +392,9 @@ func answerOf(c *rules.Config) string {
 
 // spread sends a hint to every other node; some are lost, some come twice.
 func (m *sim) spread(from *simNode, subjects []string) {
-	h := Hint{Seq: m.model.head().seq, Subjects: subjects}
+	lineage, _ := from.keys.dropped.stands()
+	at := m.model.head()
+	h := Hint{Lineage: lineage, Seq: at.seq, ID: fmt.Sprintf("chg_%d_%d", at.era, at.seq), Subjects: subjects}
 	for _, n := range m.nodes {
 		for range m.random.IntN(3) {
 			if n != from {

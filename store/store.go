@@ -153,7 +153,8 @@ func (s *Store) Close() error {
 	s.life.Unlock()
 
 	s.live.Wait()
-	s.leave()
+	s.others.leave()
+	s.disenroll()
 	return s.pools.Load().close()
 }
 
