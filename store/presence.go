@@ -28,6 +28,11 @@ type Membership struct {
 // accounts.SilentAfter.
 const beatPolls = 5
 
+// quietPolls is which part of a poll lies at least between two beats of which the
+// later one tells of nothing but changes of keys and users: somebody may be waiting
+// for those, and there may be many.
+const quietPolls = 2
+
 // presence is this node's row among the nodes, and what it has seen of the
 // others'. Whether another one lives is told by its beat, a number that it
 // counts up: the clocks of two machines differ, and a database's own clock jumps
@@ -120,15 +125,15 @@ func (s *Store) beginBeating(ctx context.Context) (end func()) {
 	return func() { cancel(); <-ended }
 }
 
-// beatWhereDue writes the row at once where somebody may be waiting for what is
-// new in it, at a poll where a change came that was none of the configuration,
-// and every now and then as a sign of life.
+// beatWhereDue writes the row at once where something new is in force or wrong; no
+// more than a few times a poll where it is only keys or users; and every now and
+// then as a sign of life.
 func (s *Store) beatWhereDue(ctx context.Context) {
 	p := &s.presence
 	row, since := s.nodeRow(), now().since(p.at)
 	switch {
 	case row.Revision != p.written.Revision, row.Lineage != p.written.Lineage, row.Problem != p.written.Problem, row.Bus != p.written.Bus:
-	case !bytes.Equal(row.Hash, p.written.Hash) && since >= s.options.PollEvery:
+	case !bytes.Equal(row.Hash, p.written.Hash) && since >= s.options.PollEvery/quietPolls:
 	case since >= beatPolls*s.options.PollEvery:
 	default:
 		return

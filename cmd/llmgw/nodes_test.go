@@ -128,6 +128,19 @@ func TestTwoGatewaysOnOneStore(t *testing.T) {
 			t.Fatalf("after the wait the other gateway answers %d %s; want %q", status, body, text)
 		}
 	}
+	ended := filepath.Join(t.TempDir(), "keys.yaml")
+	if err := os.WriteFile(ended, []byte("version: 1\nkeys:\n  - {name: bot, enabled: false}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // what has been done already is waited for, too
+		code, out, errs := typed("", "apply", "-f", ended, "--wait", "20s", "--data", a.data)
+		if code != exitDone || !strings.Contains(out, "2 of 2 nodes have it") {
+			t.Fatalf("%d %s%s", code, out, errs)
+		}
+		if status, _, body := b.ask(t, strings.TrimSpace(key)); status != http.StatusUnauthorized {
+			t.Fatalf("after the wait the other gateway takes the disabled key: %d %s", status, body)
+		}
+	}
 	b.end(t)
 	if nodes := a.status(t).Nodes; len(nodes) != 1 || !nodes[0].Self {
 		t.Errorf("nodes %+v", nodes)
