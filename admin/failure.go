@@ -122,6 +122,7 @@ func found(err error, noun, name string) error {
 func (s *Server) refuse(err error) error {
 	var f *failure
 	var problems rules.Problems
+	var unknown *accounts.OutcomeError
 	switch {
 	case errors.As(err, &f):
 		return f
@@ -129,12 +130,16 @@ func (s *Server) refuse(err error) error {
 		return invalid(viewProblems(problems))
 	case errors.Is(err, accounts.ErrText):
 		return usage(http.StatusBadRequest, "a text in the request holds a zero byte, or is not UTF-8", "leave it out")
+	case errors.As(err, &unknown):
+		s.log.Error().Err(err).Msg("the outcome of a change is not known")
+		return fail(http.StatusServiceUnavailable, api.CodeUnavailable,
+			"the store did not answer: whether this was done is not known (change "+unknown.Change+")", "look before you repeat it: llmgw audit list")
 	case errors.Is(err, accounts.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		if !errors.Is(err, context.Canceled) { // whoever asked has gone
 			s.log.Warn().Err(err).Msg("admin call without the store")
 		}
 		return fail(http.StatusServiceUnavailable, api.CodeUnavailable,
-			"store unreachable; traffic continues with the rules in force, changes are refused", "look at it: llmgw status")
+			s.storeAway(), "look at it: llmgw status")
 	case errors.Is(err, accounts.ErrNotFound):
 		return fail(http.StatusNotFound, api.CodeNotFound, "no such object", "look again: llmgw status")
 	case errors.Is(err, accounts.ErrExists):
@@ -146,6 +151,19 @@ func (s *Server) refuse(err error) error {
 	}
 	s.log.Error().Err(err).Msg("admin call failed")
 	return internal()
+}
+
+// storeAway says since when nothing that was changed is known here, and what this
+// gateway goes on with meanwhile.
+func (s *Server) storeAway() string {
+	status := s.status(context.Background()) // it asks nobody
+	now := s.now().Local()
+	since := now.Add(-time.Duration(status.ConfigAgeS * float64(time.Second)))
+	form := "15:04"
+	if now.Sub(since) >= 24*time.Hour {
+		form = "2006-01-02 15:04"
+	}
+	return fmt.Sprintf("store unreachable since %s; traffic continues with revision %d, changes are refused", since.Format(form), status.Rules.Revision)
 }
 
 // discreet rewrites the errors of huma. They repeat the value that was sent and
