@@ -141,9 +141,21 @@ func TestTwoGatewaysOnOneStore(t *testing.T) {
 			t.Fatalf("after the wait the other gateway takes the disabled key: %d %s", status, body)
 		}
 	}
+	next := filepath.Join(t.TempDir(), "next.key")
+	if err := os.WriteFile(next, []byte(sharedKey("n")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, _, errs = typed("", "secret", "rotate", "--new-file", next, "--yes", "--data", a.data)
+	if code != exitConflict || !strings.Contains(errs, "other gateways run on this store") {
+		t.Errorf("exchanging the key under the other: %d %s", code, errs)
+	}
 	b.end(t)
 	if nodes := a.status(t).Nodes; len(nodes) != 1 || !nodes[0].Self {
 		t.Errorf("nodes %+v", nodes)
+	}
+	code, _, errs = typed("", "secret", "rotate", "--new-file", next, "--yes", "--data", a.data)
+	if code != exitDone {
+		t.Errorf("exchanging the key alone: %d %s", code, errs)
 	}
 }
 
