@@ -46,12 +46,7 @@ func (m *making) upstream(ctx context.Context, written *rules.WrittenUpstream) e
 			return err
 		}
 	}
-	for i := range u.Credentials {
-		if c := &u.Credentials[i]; c.Reference == "" && c.Sealed == nil {
-			m.next = append(m.next, fmt.Sprintf("credential %s of upstream %s has no secret yet: llmgw upstreams credential set %s --name %s --credential -",
-				c.Name, u.Name, u.Name, c.Name))
-		}
-	}
+	m.noteSecretless(&u)
 	final := u
 	for _, c := range before.Credentials {
 		if credentialAt(u.Credentials, c.ID) < 0 {
@@ -63,6 +58,16 @@ func (m *making) upstream(ctx context.Context, written *rules.WrittenUpstream) e
 		m.shrunk = append(m.shrunk, final)
 	}
 	return m.st.PutUpstream(u)
+}
+
+// noteSecretless tells which credentials wait for a secret.
+func (m *making) noteSecretless(u *accounts.Upstream) {
+	for i := range u.Credentials {
+		if c := &u.Credentials[i]; c.Reference == "" && c.Sealed == nil {
+			m.next = append(m.next, fmt.Sprintf("credential %s of upstream %s has no secret yet: llmgw upstreams credential set %s --name %s --credential -",
+				c.Name, u.Name, u.Name, c.Name))
+		}
+	}
 }
 
 // credentials gives those that the file names, as they are to be: each keeps the

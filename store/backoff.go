@@ -21,7 +21,7 @@ func (b *backoff) anew() { b.next = b.first }
 func (b *backoff) pause(ctx context.Context) {
 	upTo := max(b.next, b.first)
 	b.next = min(2*upTo, b.most)
-	t := time.NewTimer(upTo/2 + rand.N(upTo/2)) //nolint:gosec // nothing depends on nobody's guessing it
+	t := time.NewTimer(upTo/2 + rand.N(upTo/2))
 	defer t.Stop()
 	select {
 	case <-t.C:

@@ -162,5 +162,5 @@ func hintOf(text string) Hint {
 	if json.Unmarshal([]byte(text), &n) != nil {
 		return Hint{}
 	}
-	return Hint{Lineage: n.Lineage, Seq: n.Seq, ID: n.ID, Subjects: n.Subjects}
+	return Hint(n)
 }
