@@ -1,6 +1,9 @@
 package accounts
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // The kinds of refusal that everybody who stores or reads the gateway's nouns
 // must tell apart. Errors wrap one of them with what and which.
@@ -19,3 +22,18 @@ var (
 	// tell a caller that a key is wrong.
 	ErrUnavailable = errors.New("store unavailable")
 )
+
+// OutcomeError says that a change was sent to the store, and that whether it was
+// made is not known: the store did not answer, then or when it was asked. It is
+// ErrUnavailable. The change made again under its ID is made once.
+type OutcomeError struct {
+	Change string // its ID
+	Cause  error
+}
+
+func (e *OutcomeError) Error() string {
+	return fmt.Sprintf("committing, and whether change %s was stored is not known: %v", e.Change, e.Cause)
+}
+
+// Unwrap gives the kind of it and the cause.
+func (e *OutcomeError) Unwrap() []error { return []error{ErrUnavailable, e.Cause} }

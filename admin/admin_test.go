@@ -40,15 +40,17 @@ type gateway struct {
 	log    *lockedBuffer
 	env    map[string]string // what env: references lead to
 	ready  error
-	reach  rules.Reach
-	node   *node
-	failed func() map[string]string // see admin.Options.LastErrors
-	flying func() map[string]int    // see admin.Options.InFlight
-	backup admin.Backup             // see admin.Options.Backup
-	fleet  fleet.Options            // see admin.Options.Fleet
-	people *people
-	open   bool                           // see admin.Options.Open
-	peer   func(*http.Request) netip.Addr // see admin.Options.Peer
+
+	inForce int64 // the revision that the node says of itself; 0: the store's
+	reach   rules.Reach
+	node    *node
+	failed  func() map[string]string // see admin.Options.LastErrors
+	flying  func() map[string]int    // see admin.Options.InFlight
+	backup  admin.Backup             // see admin.Options.Backup
+	fleet   fleet.Options            // see admin.Options.Fleet
+	people  *people
+	open    bool                           // see admin.Options.Open
+	peer    func(*http.Request) netip.Addr // see admin.Options.Peer
 
 	registry  *prometheus.Registry
 	secretKey *accounts.SecretKey
@@ -282,7 +284,7 @@ func (g *gateway) serve(t testing.TB, client *http.Client) {
 			},
 		}},
 		Status: func(context.Context) api.Status {
-			return api.Status{Version: "0.1.0-test", Node: "a1", InFlight: 3, Admin: "http://127.0.0.1:4101"}
+			return api.Status{Version: "0.1.0-test", Node: "a1", InFlight: 3, Admin: "http://127.0.0.1:4101", Rules: api.RulesStatus{Revision: g.inForce}, ConfigAgeS: 90 * 60}
 		},
 		Ready:    func() error { return g.ready },
 		Gatherer: registry, Node: g.node, Fleet: g.fleet, LastErrors: g.failed, InFlight: g.flying, Backup: g.backup, Client: client, Reach: g.reach, Log: zerolog.New(g.log), Now: g.clock.Now,

@@ -42,7 +42,7 @@ func (s *Server) applyAll(ctx context.Context, in *body[api.ApplyObjects]) (api.
 		return api.ObjectPlan{}, err
 	}
 	if stored && change.ID != "" {
-		plan.Applied, plan.Revision = true, change.Revision
+		plan.Applied, plan.Revision, plan.Seq = true, change.Revision, change.Seq
 	}
 	plan.TookMS = time.Since(begun).Milliseconds()
 	return plan, nil
@@ -98,7 +98,7 @@ func (s *Server) makeAll(ctx context.Context, st State, files *rules.Objects, pr
 	changes, unchanged := rules.PlanObjects(&m.before.objects, &after.objects)
 	plan := api.ObjectPlan{
 		Changes: make([]api.ObjectChange, 0, len(changes)), Unchanged: unchanged, Warnings: viewProblems(m.warnings),
-		Lost: m.lost, Next: m.next, Revision: st.Revision(),
+		Lost: m.lost, Next: m.next, Revision: st.Revision(), Seq: st.Seq(),
 	}
 	for _, c := range changes {
 		plan.Changes = append(plan.Changes, api.ObjectChange{

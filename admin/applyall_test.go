@@ -94,8 +94,8 @@ add binding key ci → eu/batch
 next: credential batch of upstream eu has no secret yet: llmgw upstreams credential set eu --name batch --credential -
 next: key ci has no secret yet: llmgw keys rotate ci
 `, plan)
-	if !plan.Applied || plan.Revision != 1 {
-		t.Errorf("applied %t, revision %d", plan.Applied, plan.Revision)
+	if !plan.Applied || plan.Revision != 1 || plan.Seq != 1 {
+		t.Errorf("applied %t, revision %d, change %d", plan.Applied, plan.Revision, plan.Seq)
 	}
 	rows, err := g.Audit(t.Context(), api.AuditQuery{Action: "all.apply"})
 	must(t, err)

@@ -122,6 +122,7 @@ func found(err error, noun, name string) error {
 func (s *Server) refuse(err error) error {
 	var f *failure
 	var problems rules.Problems
+	var unknown *accounts.OutcomeError
 	switch {
 	case errors.As(err, &f):
 		return f
@@ -129,6 +130,10 @@ func (s *Server) refuse(err error) error {
 		return invalid(viewProblems(problems))
 	case errors.Is(err, accounts.ErrText):
 		return usage(http.StatusBadRequest, "a text in the request holds a zero byte, or is not UTF-8", "leave it out")
+	case errors.As(err, &unknown):
+		s.log.Error().Err(err).Msg("the outcome of a change is not known")
+		return fail(http.StatusServiceUnavailable, api.CodeUnavailable,
+			"the store did not answer: whether this was done is not known (change "+unknown.Change+")", "look before you repeat it: llmgw audit list")
 	case errors.Is(err, accounts.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		if !errors.Is(err, context.Canceled) { // whoever asked has gone
 			s.log.Warn().Err(err).Msg("admin call without the store")
@@ -149,25 +154,22 @@ func (s *Server) refuse(err error) error {
 
 // noStore says since when the store has not answered, and what goes on without it.
 func (s *Server) noStore() *failure {
-	status := s.status(context.Background())
-	since, traffic := "", "traffic continues with the rules in force"
+	status := s.status(context.Background()) // it asks nobody
+	now := s.now()
+	since := now.Add(-time.Duration(status.ConfigAgeS * float64(time.Second)))
 	if at := status.Store.Since; at != nil {
-		since = " since " + s.clockTime(*at)
-		traffic = fmt.Sprintf("traffic continues with revision %d", status.Rules.Revision)
+		since = *at
 	}
+	traffic := fmt.Sprintf("traffic continues with revision %d", status.Rules.Revision)
 	if s.ready() != nil {
 		traffic = "no traffic is served until it is back"
 	}
-	return fail(http.StatusServiceUnavailable, api.CodeUnavailable,
-		"store unreachable"+since+"; "+traffic+", changes are refused", "look at it: llmgw status")
-}
-
-// clockTime is a moment as one says it today.
-func (s *Server) clockTime(at time.Time) string {
-	if s.now().Sub(at) < 12*time.Hour {
-		return at.Local().Format("15:04")
+	form := "15:04"
+	if now.Sub(since) >= 12*time.Hour {
+		form = "2006-01-02 15:04"
 	}
-	return at.Local().Format("2006-01-02 15:04")
+	return fail(http.StatusServiceUnavailable, api.CodeUnavailable,
+		"store unreachable since "+since.Local().Format(form)+"; "+traffic+", changes are refused", "look at it: llmgw status")
 }
 
 // discreet rewrites the errors of huma. They repeat the value that was sent and

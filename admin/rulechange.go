@@ -44,7 +44,7 @@ func (s *Server) changeRules(ctx context.Context, c *ruleChange) (api.Plan, erro
 		return api.Plan{}, err
 	}
 	if stored && change.Revision != plan.Revision {
-		plan.Applied, plan.Revision = true, change.Revision
+		plan.Applied, plan.Revision, plan.Seq = true, change.Revision, change.Seq
 	}
 	plan.TookMS = time.Since(begun).Milliseconds()
 	return plan, nil
@@ -60,7 +60,7 @@ func (s *Server) editRules(st State, c *ruleChange, plan *api.Plan) error {
 		return err
 	}
 	*plan = viewPlan(before, after)
-	plan.Revision = st.Revision()
+	plan.Revision, plan.Seq = st.Revision(), st.Seq()
 	if plan.Warnings, err = s.putSets(st, before, after); err != nil {
 		return err
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strconv"
+	"strings"
 
 	"github.com/llmgw/llmgw/accounts"
 	"github.com/llmgw/llmgw/admin/api"
@@ -34,6 +36,9 @@ func (s *Server) rotateSecret(ctx context.Context, in *body[api.RotateSecret]) (
 	if s.secretKey.Rotate == nil {
 		return api.SecretRotation{}, noSecretKey()
 	}
+	if err := s.aloneOnStore(ctx); err != nil {
+		return api.SecretRotation{}, err
+	}
 	begun, err := s.secretKey.Rotate(by(ctx, "secret.rotate"), accounts.NewSecret(in.Body.Key))
 	if err != nil {
 		return begun, err
@@ -47,4 +52,26 @@ func (s *Server) rotateSecret(ctx context.Context, in *body[api.RotateSecret]) (
 
 func noSecretKey() *failure {
 	return fail(http.StatusNotFound, api.CodeNotFound, "this gateway has no secret key to look at", "")
+}
+
+// aloneOnStore refuses what another gateway that runs could not bear: it would
+// open nothing that is sealed with a key that only this one has, and go on sealing
+// with the one before.
+func (s *Server) aloneOnStore(ctx context.Context) error {
+	nodes, err := s.store.Nodes(ctx)
+	if err != nil {
+		return err
+	}
+	var running []string
+	for i := range nodes {
+		if n := &nodes[i]; !n.Self && !n.Silent() {
+			running = append(running, strconv.Quote(n.Name))
+		}
+	}
+	if len(running) == 0 {
+		return nil
+	}
+	return fail(http.StatusConflict, api.CodeConflict,
+		fmt.Sprintf("other gateways run on this store (%s): they could read none of its secrets any more", strings.Join(running, ", ")),
+		"stop them, repeat the command, and start them with the new key")
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -51,10 +52,11 @@ func TestStatusOfAnEmptyGateway(t *testing.T) {
 
 func TestWithTheStoreAway(t *testing.T) {
 	g := open(t)
-	g.store.broken = fmt.Errorf("dial db.internal: %w", accounts.ErrUnavailable)
+	g.store.broken, g.inForce = fmt.Errorf("dial db.internal: %w", accounts.ErrUnavailable), 41
 
 	_, err := g.Keys(t.Context())
-	refusal := refusedWith(t, err, api.CodeUnavailable, 503, "store unreachable")
+	refusal := refusedWith(t, err, api.CodeUnavailable, 503,
+		"store unreachable since "+g.clock.Now().Local().Add(-90*time.Minute).Format("15:04")+"; traffic continues with revision 41, changes are refused")
 	if strings.Contains(refusal.Detail, "db.internal") {
 		t.Errorf("detail is %q", refusal.Detail)
 	}
@@ -67,6 +69,16 @@ func TestWithTheStoreAway(t *testing.T) {
 	}
 	if !strings.Contains(g.log.String(), "db.internal") {
 		t.Errorf("the log does not say why: %s", g.log.String())
+	}
+}
+
+func TestAChangeOfWhichTheOutcomeIsNotKnownIsNotSaidToBeRefused(t *testing.T) {
+	g := open(t)
+	g.store.broken = &accounts.OutcomeError{Change: "chg_1", Cause: errors.New("dial db.internal: refused")}
+	_, err := g.CreateKey(t.Context(), api.NewKey{Name: "a"})
+	refusal := refusedWith(t, err, api.CodeUnavailable, 503, "whether this was done is not known (change chg_1)")
+	if strings.Contains(refusal.Detail, "db.internal") {
+		t.Errorf("detail is %q", refusal.Detail)
 	}
 }
 

@@ -109,6 +109,7 @@ type SessionStore interface {
 // State is the truth within one change.
 type State interface {
 	Revision() int64 // of the config that is in force before the change
+	Seq() int64      // of the newest change before this one
 	RuleState
 	UpstreamState
 	KeyState

@@ -195,9 +195,9 @@ func (s *Store) regain(ctx context.Context) (lost <-chan error, stop func()) {
 }
 
 func (s *Store) tryAgain(ctx context.Context) error {
-	told := s.absent.Load().err.Error()
-	for wait := firstAgain; ; wait = min(2*wait, longestAgain) {
-		pause(ctx, wait)
+	told := steady(s.absent.Load().err).Error()
+	for again := (backoff{first: firstAgain, most: longestAgain}); ; {
+		again.pause(ctx)
 		err := s.open(ctx)
 		if err == nil || ctx.Err() != nil {
 			return nil //nolint:nilerr // it was told to end
@@ -205,8 +205,8 @@ func (s *Store) tryAgain(ctx context.Context) error {
 		if !errors.Is(err, accounts.ErrUnavailable) {
 			return fmt.Errorf("opening store %s: %w", s.engine, err)
 		}
-		if told != err.Error() {
-			told = err.Error()
+		if text := steady(err).Error(); told != text {
+			told = text
 			s.log.Error().Err(err).Dur("again_ms", longestAgain).Msg("the store cannot be opened yet")
 		}
 	}

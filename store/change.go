@@ -115,8 +115,7 @@ func (s *Store) outcome(ctx context.Context, id string, cause error) (accounts.C
 	case errors.Is(err, accounts.ErrNotFound):
 		return accounts.Change{}, fmt.Errorf("committing, nothing was stored: %w", unavailable(cause))
 	}
-	return accounts.Change{}, fmt.Errorf("committing, and whether change %s was stored is not known: %w",
-		id, unavailable(errors.Join(cause, err)))
+	return accounts.Change{}, &accounts.OutcomeError{Change: id, Cause: unavailable(errors.Join(cause, err))}
 }
 
 // madeEarlier answers a change that comes a second time.

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"net"
 
 	"github.com/llmgw/llmgw/accounts"
 )
@@ -48,7 +49,30 @@ func unavailable(err error) error {
 	if err == nil || errors.Is(err, accounts.ErrText) {
 		return err
 	}
-	return fmt.Errorf("%w: %w", accounts.ErrUnavailable, err)
+	return fmt.Errorf("%w: %w", accounts.ErrUnavailable, steady(err))
+}
+
+// lineError is a network's failure in words that are the same each time. Those of
+// package net have this end's port in them, so that whoever logs what is new only
+// would log every try.
+type lineError struct {
+	reason string
+	cause  error
+}
+
+func (e *lineError) Error() string { return e.reason }
+func (e *lineError) Unwrap() error { return e.cause }
+
+// steady gives a network's failure as a lineError, and everything else as it is.
+func steady(err error) error {
+	var (
+		line *net.OpError
+		told *lineError
+	)
+	if !errors.As(err, &line) || errors.As(err, &told) {
+		return err
+	}
+	return &lineError{silence(err), err}
 }
 
 func errClosed() error { return fmt.Errorf("%w: it is closed", accounts.ErrUnavailable) }

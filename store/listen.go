@@ -37,7 +37,7 @@ func (s *Store) attend(ctx context.Context) (end func()) {
 }
 
 func (s *Store) hearBus(ctx context.Context) {
-	wait := firstListen
+	again := backoff{first: firstListen, most: longestListen}
 	for ctx.Err() == nil {
 		begun := time.Now()
 		err := s.hearBusOnce(ctx)
@@ -45,12 +45,11 @@ func (s *Store) hearBus(ctx context.Context) {
 		if err == nil || ctx.Err() != nil { // the lineage moved, or this is the end
 			continue
 		}
-		s.ear.lost(s.log, err)
+		s.ear.lost(s.log, err, s.unheard())
 		if time.Since(begun) >= listenedWell {
-			wait = firstListen
+			again.anew()
 		}
-		pause(ctx, wait)
-		wait = min(2*wait, longestListen)
+		again.pause(ctx)
 	}
 }
 
@@ -96,12 +95,22 @@ func (s *Store) heard(lineage string, sealed []byte) {
 }
 
 // lost says once what became of the bus.
-func (e *ear) lost(log zerolog.Logger, err error) {
+func (e *ear) lost(log zerolog.Logger, err error, means string) {
+	err = steady(err)
 	if e.told == err.Error() {
 		return
 	}
 	e.told = err.Error()
-	log.Error().Err(err).Msg("bus unreachable; changes reach this node by the poll until it is back")
+	log.Error().Err(err).Msg(means)
+}
+
+// unheard says what it means that this node does not hear the bus.
+func (s *Store) unheard() string {
+	by := "the " + s.options.PollEvery.String() + " poll"
+	if s.far != nil {
+		by = "NOTIFY or " + by
+	}
+	return "bus unreachable; changes reach this node by " + by + " until it is back"
 }
 
 func (e *ear) found(log zerolog.Logger) {
@@ -138,14 +147,4 @@ func (s *Store) startOver(at Head) {
 // there is none.
 func (s *Store) BusConnected() (connected, configured bool) {
 	return s.ear != nil && s.ear.connected.Load(), s.ear != nil
-}
-
-// pause waits, or until ctx ends.
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
 }

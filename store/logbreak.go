@@ -59,9 +59,6 @@ func clipped(text string) string {
 	return strings.ToValidUTF8(text, "…") // the cut may have gone through a character
 }
 
-// unheard is the problem of a node whose bus is away.
-const unheard = "bus unreachable: changes reach this node at its next look at the store"
-
 // Problem says why this node is degraded: a configuration that it could not take
 // over, a store that it cannot read, for a day a log that did not continue, or a
 // bus that it does not hear. Empty where it is not.
@@ -70,7 +67,7 @@ func (s *Store) Problem() string {
 		return problem
 	}
 	if connected, configured := s.BusConnected(); configured && !connected {
-		return unheard
+		return s.unheard()
 	}
 	return ""
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lib/pq"
@@ -64,26 +65,29 @@ func (b *postgresBell) ring(ctx context.Context, on session, h Hint) error {
 // the connection breaks. What was rung in between is lost; so each connection
 // begins with a Hint that says no more than that.
 func (b *postgresBell) listen(ctx context.Context, hear func(Hint)) {
-	wait, told := relistenFirst, ""
+	again, told := backoff{first: relistenFirst, most: relistenMost}, ""
 	for ctx.Err() == nil {
-		began := time.Now()
-		err := b.listenOnce(ctx, hear)
+		var since time.Time // that it hears
+		err := b.listenOnce(ctx, hear, func() {
+			since = time.Now()
+			if told != "" {
+				b.log.Info().Str("server", b.at.Server()).Msg("listening for changes again")
+			}
+			told = ""
+			hear(Hint{})
+		})
 		if ctx.Err() != nil {
 			return
 		}
-		if time.Since(began) > listenAsks { // it was there for a while
-			wait, told = relistenFirst, ""
+		if !since.IsZero() && time.Since(since) > listenAsks { // it was there for a while
+			again.anew()
 		}
 		if reason := b.reason(err); reason != told {
 			b.log.Warn().Str("server", b.at.Server()).Str("cause", reason).
 				Msg("not listening for changes; the poll finds them until this is over")
 			told = reason
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(wait):
-		}
-		wait = min(2*wait, relistenMost)
+		again.pause(ctx)
 	}
 }
 
@@ -94,8 +98,9 @@ func (b *postgresBell) reason(err error) string {
 	return oneSentence(err.Error())
 }
 
-// listenOnce listens on one connection until it breaks or ctx ends.
-func (b *postgresBell) listenOnce(ctx context.Context, hear func(Hint)) error {
+// listenOnce listens on one connection until it breaks or ctx ends. begun is called
+// once it does, beside hear; neither is called any more when it returns.
+func (b *postgresBell) listenOnce(ctx context.Context, hear func(Hint), begun func()) error {
 	rung := make(chan *pq.Notification, 32)
 	conn, err := pq.NewListenerConn(b.at.sourceName().Reveal(), rung)
 	if err != nil {
@@ -103,41 +108,51 @@ func (b *postgresBell) listenOnce(ctx context.Context, hear func(Hint)) error {
 	}
 	ctx, broken := context.WithCancel(ctx)
 	var asking sync.WaitGroup
-	asking.Go(func() { b.keepAsking(ctx, conn, hear) })
+	var unanswered error
+	asking.Go(func() { unanswered = b.keepAsking(ctx, conn, begun) })
 	for n := range rung { // closed once the connection is
 		hear(hintOf(n.Extra))
 	}
 	broken()
 	asking.Wait()
+	if unanswered != nil {
+		return unanswered
+	}
 	return conn.Err()
 }
 
 // keepAsking has the server ring on conn, and asks it now and then whether it is
-// there. It closes conn where it is not, and when ctx ends.
-func (b *postgresBell) keepAsking(ctx context.Context, conn *pq.ListenerConn, hear func(Hint)) {
+// there. It closes conn where it is not, which is an error, and when ctx ends.
+func (b *postgresBell) keepAsking(ctx context.Context, conn *pq.ListenerConn, begun func()) error {
 	defer func() { _ = conn.Close() }() // an error of it says that it is closed
-	ask := func(text string) bool {
-		end := time.AfterFunc(listenWithin, func() { _ = conn.Close() })
-		defer end.Stop()
-		_, err := conn.ExecSimpleQuery(text)
-		return err == nil
+	if err := ask(conn, `LISTEN `+bellChannel); err != nil {
+		return err
 	}
-	if !ask(`LISTEN ` + bellChannel) {
-		return
-	}
-	hear(Hint{})
+	begun()
 	again := time.NewTicker(listenAsks)
 	defer again.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return
+			return nil
 		case <-again.C:
 		}
-		if !ask(`SELECT 1`) {
-			return
+		if err := ask(conn, `SELECT 1`); err != nil {
+			return err
 		}
 	}
+}
+
+// ask runs a statement, and closes conn where that is not answered in time.
+func ask(conn *pq.ListenerConn, text string) error {
+	var late atomic.Bool
+	end := time.AfterFunc(listenWithin, func() { late.Store(true); _ = conn.Close() })
+	defer end.Stop()
+	_, err := conn.ExecSimpleQuery(text)
+	if late.Load() {
+		return context.DeadlineExceeded
+	}
+	return err
 }
 
 // hintOf reads a notice. Whoever may log in to the database can send one; one that
@@ -147,5 +162,5 @@ func hintOf(text string) Hint {
 	if json.Unmarshal([]byte(text), &n) != nil {
 		return Hint{}
 	}
-	return Hint{Lineage: n.Lineage, Seq: n.Seq, ID: n.ID, Subjects: n.Subjects}
+	return Hint(n)
 }

@@ -28,6 +28,11 @@ type Membership struct {
 // accounts.SilentAfter.
 const beatPolls = 5
 
+// quietPolls is which part of a poll lies at least between two beats of which the
+// later one tells of nothing but changes of keys and users: somebody may be waiting
+// for those, and there may be many.
+const quietPolls = 2
+
 // presence is this node's row among the nodes, and what it has seen of the
 // others'. Whether another one lives is told by its beat, a number that it
 // counts up: the clocks of two machines differ, and a database's own clock jumps
@@ -82,9 +87,9 @@ func (s *Store) enroll(ctx context.Context) {
 // NodeID names this run of this node; empty where it is none.
 func (s *Store) NodeID() string { return s.presence.id }
 
-// leave takes this node's row away. It is called when nothing of the store is
+// disenroll takes this node's row away. It is called when nothing of the store is
 // used any more, so that nobody waits for a node that has ended in order.
-func (s *Store) leave() {
+func (s *Store) disenroll() {
 	if s.presence.id == "" || s.absent.Load() != nil {
 		return
 	}
@@ -123,9 +128,9 @@ func (s *Store) beginBeating(ctx context.Context) (end func()) {
 	return func() { cancel(); <-ended }
 }
 
-// beatWhereDue writes the row at once where somebody may be waiting for what is
-// new in it, at a poll where a change came that was none of the configuration,
-// and every now and then as a sign of life.
+// beatWhereDue writes the row at once where something new is in force or wrong; no
+// more than a few times a poll where it is only keys or users; and every now and
+// then as a sign of life.
 func (s *Store) beatWhereDue(ctx context.Context) {
 	if s.absent.Load() != nil {
 		return
@@ -134,7 +139,7 @@ func (s *Store) beatWhereDue(ctx context.Context) {
 	row, since := s.nodeRow(), now().since(p.at)
 	switch {
 	case row.Revision != p.written.Revision, row.Lineage != p.written.Lineage, row.Problem != p.written.Problem, row.Bus != p.written.Bus:
-	case !bytes.Equal(row.Hash, p.written.Hash) && since >= s.options.PollEvery:
+	case !bytes.Equal(row.Hash, p.written.Hash) && since >= s.options.PollEvery/quietPolls:
 	case since >= beatPolls*s.options.PollEvery:
 	default:
 		return

@@ -128,12 +128,13 @@ func (l *ledge) put(ctx context.Context, p parcel) {
 // probe asks until there is an answer, and then another one in the time that a
 // request has.
 func (l *ledge) probe(ctx context.Context) {
-	for wait := firstProbe; ctx.Err() == nil; wait = min(2*wait, longestProbe) {
+	again := backoff{first: firstProbe, most: longestProbe}
+	for ctx.Err() == nil {
 		if l.answers(ctx, probeWithin) && l.answers(ctx, takeWithin) {
 			l.away.Store(false)
 			return
 		}
-		pause(ctx, wait)
+		again.pause(ctx)
 	}
 }
 

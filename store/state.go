@@ -54,6 +54,9 @@ func (s *Store) Look(ctx context.Context, f func(*State) error) error {
 // Revision is the config revision in force before this change.
 func (st *State) Revision() int64 { return st.head.Revision }
 
+// Seq is the number of the newest change before this one.
+func (st *State) Seq() int64 { return st.head.Seq }
+
 // earlier finds the same change in the log, nil where there is none.
 func (st *State) earlier() (*entry, error) {
 	e, err := findEntry(st.ctx, st.on, st.meta.ID)

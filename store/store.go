@@ -169,7 +169,7 @@ func (s *Store) Close() error {
 
 	s.live.Wait()
 	s.copier.stop()
-	s.leave()
+	s.disenroll()
 	s.fallSilent()
 	return s.pools.Load().close()
 }

@@ -27,6 +27,7 @@ type ObjectPlan struct {
 	Digest    string         `json:"digest"`         // of what is changed and lost
 	Applied   bool           `json:"applied"`        // something was stored: false for a dry run, and where nothing changes
 	Revision  int64          `json:"revision"`       // the revision in force afterwards
+	Seq       int64          `json:"seq"`            // the newest change afterwards, of whatever kind
 	TookMS    int64          `json:"took_ms"`
 }
 

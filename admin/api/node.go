@@ -24,8 +24,11 @@ type Node struct {
 	Problem  string  `json:"problem,omitempty"`
 }
 
-// Decides says whether the node decides by a revision, or by a later one.
-func (n *Node) Decides(revision int64) bool { return n.SameLog && n.Revision >= revision }
+// Has says whether a change, and the revision that it left, are in force on the
+// node, or later ones. Keys and users change without a new revision.
+func (n *Node) Has(seq, revision int64) bool {
+	return n.SameLog && n.Applied >= seq && n.Revision >= revision
+}
 
 // Refuses says whether the node certainly refuses requests, since it is without a
 // change that was committed so long ago.

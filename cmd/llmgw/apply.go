@@ -42,7 +42,7 @@ func newApply(a *app) *cobra.Command {
 	c.Flags().BoolVar(&request.DryRun, "dry-run", false, "show the plan, change nothing")
 	c.Flags().BoolVar(&request.Prune, "prune", false, "delete what the files do not have, of the kinds that they hold")
 	c.Flags().Int64Var(&ifRevision, "if-revision", 0, "only if this revision of rules, upstreams and bindings is in force (`N`)")
-	c.Flags().DurationVar(&wait, "wait", 0, "until every node decides by the new revision, at most this long (`TIME`)")
+	c.Flags().DurationVar(&wait, "wait", 0, "until no node answers by what was before, at most this long (`TIME`)")
 	c.Flags().StringVar(&request.Message, "message", "", "why, for those who read the history (`TEXT`)")
 	return c
 }
@@ -146,7 +146,7 @@ func (a *app) showAllAwaited(ctx context.Context, t talk, plan api.ObjectPlan, w
 	if err := a.showAllApplied(ctx, t, plan); err != nil || wait == 0 {
 		return err
 	}
-	return a.showAwaiting(ctx, t, plan.Revision, wait)
+	return a.showAwaiting(ctx, t, applied{plan.Seq, plan.Revision}, wait)
 }
 
 func (a *app) showAllApplied(ctx context.Context, t talk, plan api.ObjectPlan) error {

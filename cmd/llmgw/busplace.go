@@ -21,7 +21,7 @@ func busURL(text string) error {
 		return nil
 	}
 	if _, err := redis.Parse(text); err != nil {
-		return fmt.Errorf("%w, or memory", err)
+		return fmt.Errorf("%w; where there is no Redis, write memory", err)
 	}
 	return nil
 }

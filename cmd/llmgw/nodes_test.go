@@ -128,9 +128,34 @@ func TestTwoGatewaysOnOneStore(t *testing.T) {
 			t.Fatalf("after the wait the other gateway answers %d %s; want %q", status, body, text)
 		}
 	}
+	ended := filepath.Join(t.TempDir(), "keys.yaml")
+	if err := os.WriteFile(ended, []byte("version: 1\nkeys:\n  - {name: bot, enabled: false}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // what has been done already is waited for, too
+		code, out, errs := typed("", "apply", "-f", ended, "--wait", "20s", "--data", a.data)
+		if code != exitDone || !strings.Contains(out, "2 of 2 nodes have it") {
+			t.Fatalf("%d %s%s", code, out, errs)
+		}
+		if status, _, body := b.ask(t, strings.TrimSpace(key)); status != http.StatusUnauthorized {
+			t.Fatalf("after the wait the other gateway takes the disabled key: %d %s", status, body)
+		}
+	}
+	next := filepath.Join(t.TempDir(), "next.key")
+	if err := os.WriteFile(next, []byte(sharedKey("n")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, _, errs = typed("", "secret", "rotate", "--new-file", next, "--yes", "--data", a.data)
+	if code != exitConflict || !strings.Contains(errs, "other gateways run on this store") {
+		t.Errorf("exchanging the key under the other: %d %s", code, errs)
+	}
 	b.end(t)
 	if nodes := a.status(t).Nodes; len(nodes) != 1 || !nodes[0].Self {
 		t.Errorf("nodes %+v", nodes)
+	}
+	code, _, errs = typed("", "secret", "rotate", "--new-file", next, "--yes", "--data", a.data)
+	if code != exitDone {
+		t.Errorf("exchanging the key alone: %d %s", code, errs)
 	}
 }
 

@@ -39,7 +39,7 @@ func newRulesApply(a *app) *cobra.Command {
 	c.Flags().BoolVar(&request.DryRun, "dry-run", false, "show the plan, change nothing")
 	c.Flags().BoolVar(&request.Prune, "prune", false, "delete rules that the files do not have")
 	c.Flags().Int64Var(&ifRevision, "if-revision", 0, "only if this revision is in force (`N`)")
-	c.Flags().DurationVar(&wait, "wait", 0, "until every node decides by the new revision, at most this long (`TIME`)")
+	c.Flags().DurationVar(&wait, "wait", 0, "until no node answers by what was before, at most this long (`TIME`)")
 	c.Flags().StringVar(&request.Message, "message", "", "why, for those who read the history (`TEXT`)")
 	return c
 }
@@ -85,13 +85,13 @@ func (a *app) showAwaited(ctx context.Context, t talk, plan api.Plan, wait time.
 	if err := a.showApplied(ctx, t, plan); err != nil || wait == 0 {
 		return err
 	}
-	return a.showAwaiting(ctx, t, plan.Revision, wait)
+	return a.showAwaiting(ctx, t, applied{plan.Seq, plan.Revision}, wait)
 }
 
-// showAwaiting waits until the nodes have a revision, and tells of them where
-// there are several.
-func (a *app) showAwaiting(ctx context.Context, t talk, revision int64, wait time.Duration) error {
-	all, err := a.awaitRevision(ctx, t, revision, wait)
+// showAwaiting waits until the nodes have what was applied, and tells of them
+// where there are several.
+func (a *app) showAwaiting(ctx context.Context, t talk, what applied, wait time.Duration) error {
+	all, err := a.awaitNodes(ctx, t, what, wait)
 	if err == nil && t.output.isTable() && len(all.nodes) > 1 {
 		fmt.Fprintln(a.out, a.outStyle().plain(all.text()))
 	}

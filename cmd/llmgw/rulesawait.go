@@ -11,15 +11,18 @@ import (
 	"github.com/llmgw/llmgw/admin/api"
 )
 
-// lookAgain is how long awaitRevision waits between two looks at the nodes.
+// lookAgain is how long awaitNodes waits between two looks at the nodes.
 const lookAgain = 50 * time.Millisecond
 
-// awaitRevision returns once no node answers a new request by what was in force
-// before revision: each decides by it, or by a later one, or certainly refuses
-// requests because it could not look for changes (--max-staleness). The change is
-// stored by then, so that a node which has not got there within limit makes the
-// command partly done.
-func (a *app) awaitRevision(ctx context.Context, t talk, revision int64, limit time.Duration) (standing, error) {
+// applied is what a change left in the store.
+type applied struct{ seq, revision int64 }
+
+// awaitNodes returns once no node answers a new request by what was in force
+// before a change, be it rules or whose a key is: each has it or a later one, or
+// certainly refuses requests because it could not look for changes
+// (--max-staleness). The change is stored by then, so that a node which has not got
+// there within limit makes the command partly done.
+func (a *app) awaitNodes(ctx context.Context, t talk, what applied, limit time.Duration) (standing, error) {
 	begun := time.Now() // the change was committed before
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, errLags)
 	defer cancel()
@@ -30,7 +33,7 @@ func (a *app) awaitRevision(ctx context.Context, t talk, revision int64, limit t
 		nodes, err := t.Nodes(ctx)
 		switch {
 		case err == nil && len(nodes) > 0:
-			s := standing{nodes: nodes, revision: revision, since: time.Since(begun)}
+			s := standing{nodes: nodes, applied: what, since: time.Since(begun)}
 			if behind = s.behind(); behind == "" {
 				return s, nil
 			}
@@ -46,14 +49,14 @@ func (a *app) awaitRevision(ctx context.Context, t talk, revision int64, limit t
 			}
 			return standing{}, &failure{
 				exit: exitPartly, code: "partly", cause: errLags,
-				message: fmt.Sprintf("revision %d is stored, but after %s %s", revision, limit, behind),
+				message: fmt.Sprintf("revision %d is stored, but after %s %s", what.revision, limit, behind),
 				hint:    "see why in the log of llmgw serve; look again: llmgw status",
 			}
 		}
 	}
 }
 
-// errLags is why awaitRevision stops looking.
+// errLags is why awaitNodes stops looking.
 var errLags = errors.New("a node lags")
 
 // awayForNow says whether the store did not answer the gateway: it may be back
@@ -65,9 +68,10 @@ func awayForNow(err error) bool {
 
 // standing is how far the nodes were a while after a change was made.
 type standing struct {
-	nodes    []api.Node
-	revision int64
-	since    time.Duration
+	applied
+
+	nodes []api.Node
+	since time.Duration
 }
 
 // behind tells of the nodes that may still answer by what was in force before;
@@ -76,7 +80,7 @@ func (s *standing) behind() string {
 	var lag []string
 	for i := range s.nodes {
 		n := &s.nodes[i]
-		if n.Decides(s.revision) || n.Refuses(s.since) {
+		if n.Has(s.seq, s.revision) || n.Refuses(s.since) {
 			continue
 		}
 		lag = append(lag, s.lag(n))
@@ -85,12 +89,18 @@ func (s *standing) behind() string {
 }
 
 func (s *standing) lag(n *api.Node) string {
-	text := fmt.Sprintf("node %q has revision %d", n.Name, n.Revision)
-	if label := nodeLabel(s.nodes, n); label != n.Name && !n.Self {
-		text = fmt.Sprintf("node %q has revision %d", label, n.Revision)
+	label := nodeLabel(s.nodes, n)
+	if n.Self {
+		label = n.Name
 	}
-	if !n.SameLog {
+	var text string
+	switch {
+	case !n.SameLog:
 		text = fmt.Sprintf("node %q follows a log that was replaced", n.Name)
+	case n.Revision < s.revision:
+		text = fmt.Sprintf("node %q has revision %d", label, n.Revision)
+	default:
+		text = fmt.Sprintf("node %q is %s behind", label, plural64(s.seq-n.Applied, "change"))
 	}
 	switch {
 	case n.Problem != "":
@@ -107,7 +117,7 @@ func (s *standing) text() string {
 	var fenced []string
 	for i := range s.nodes {
 		n := &s.nodes[i]
-		if n.Decides(s.revision) {
+		if n.Has(s.seq, s.revision) {
 			have++
 			continue
 		}

@@ -14,15 +14,15 @@ import (
 	"github.com/llmgw/llmgw/admin/api"
 )
 
-// TestApplyWaitsForTheNodes applies to a gateway that stores revision 5 at once,
-// and of whose nodes one decides by it only after some looks, or never.
+// TestApplyWaitsForTheNodes applies to a gateway that stores revision 5, change 9,
+// at once, and of whose nodes one decides by it only after some looks, or never.
 func TestApplyWaitsForTheNodes(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "rules.yaml")
 	if err := os.WriteFile(file, []byte("version: 1\nrules:\n  - {name: one, match: {}, action: {upstream: mock}}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	at := func(name string, revision int64) api.Node {
-		return api.Node{ID: "node_" + name, Name: name, Revision: revision, SameLog: true}
+		return api.Node{ID: "node_" + name, Name: name, Revision: revision, Applied: revision + 4, SameLog: true}
 	}
 	gone := at("a2", 4)
 	gone.Silent, gone.SilenceS = true, 300
@@ -34,6 +34,8 @@ func TestApplyWaitsForTheNodes(t *testing.T) {
 	stuck.Problem = "it ran out of patience"
 	replaced := at("a2", 9)
 	replaced.SameLog = false
+	keyless := at("a2", 5)
+	keyless.Applied = 7
 	for _, c := range []struct {
 		name   string
 		flags  []string
@@ -53,9 +55,10 @@ func TestApplyWaitsForTheNodes(t *testing.T) {
 		{"one was killed, or cut off", []string{"--wait", "200ms"}, []api.Node{at("a1", 5), gone}, 1000, nil, exitPartly, 1, `node "a2" has revision 4 (no sign of it for 5 min)`},
 		{"one cannot take it over", []string{"--wait", "200ms"}, []api.Node{at("a1", 5), stuck}, 1000, nil, exitPartly, 1, `node "a2" has revision 4 (it ran out of patience)`},
 		{"one follows another log", []string{"--wait", "200ms"}, []api.Node{at("a1", 5), replaced}, 1000, nil, exitPartly, 1, `node "a2" follows a log that was replaced`},
+		{"one has the rules, and not the keys", []string{"--wait", "200ms"}, []api.Node{at("a1", 5), keyless}, 1000, nil, exitPartly, 1, `revision 5 is stored, but after 200ms node "a2" is 2 changes behind`},
 		{"one refuses requests by now", []string{"--wait", "30s"}, []api.Node{at("a1", 5), fenced}, 1000, nil, exitDone, 2, "1 of 2 nodes have it · a2 refuses requests until it is in step (--max-staleness 50ms)"},
 		{"one will refuse requests, later", []string{"--wait", "200ms"}, []api.Node{at("a1", 5), unsure}, 1000, nil, exitPartly, 1, `node "a2" has revision 4`},
-		{"two of one name lag", []string{"--wait", "200ms"}, []api.Node{at("a1", 4), {ID: "node_x", Name: "a1", Revision: 3, SameLog: true}}, 1000, nil, exitPartly, 1, `node "a1 (node_a1)" has revision 4, node "a1 (node_x)" has revision 3`},
+		{"two of one name lag", []string{"--wait", "200ms"}, []api.Node{at("a1", 4), {ID: "node_x", Name: "a1", Revision: 3, Applied: 8, SameLog: true}}, 1000, nil, exitPartly, 1, `node "a1 (node_a1)" has revision 4, node "a1 (node_x)" has revision 3`},
 		{"a dry run has nothing to wait for", []string{"--wait", "30s", "--dry-run"}, nil, 1000, nil, exitDone, 0, ""},
 		{"a time before now is refused", []string{"--wait", "-1s"}, nil, 0, nil, exitUsage, 0, "error: --wait: -1s is less than nothing"},
 	} {
@@ -64,7 +67,7 @@ func TestApplyWaitsForTheNodes(t *testing.T) {
 			gateway := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if !strings.HasSuffix(r.URL.Path, "/nodes") {
 					w.Header().Set("Content-Type", "application/json")
-					_ = json.NewEncoder(w).Encode(api.Plan{Changes: []api.PlanChange{{Op: "add", Rule: "one", Position: 1}}, Applied: true, Revision: 5})
+					_ = json.NewEncoder(w).Encode(api.Plan{Changes: []api.PlanChange{{Op: "add", Rule: "one", Position: 1}}, Applied: true, Revision: 5, Seq: 9})
 					return
 				}
 				nodes := c.then

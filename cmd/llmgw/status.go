@@ -32,9 +32,9 @@ func writeStatus(w io.Writer, s api.Status, now time.Time) {
 	lines := []string{
 		"gateway", strings.Join([]string{s.Proxy, "up " + uptime(now.Sub(s.StartedAt)), "llmgw " + s.Version, condition(s)}, "   "),
 		"traffic", fmt.Sprintf("%s   %s   in flight %d", plural64(s.Traffic.Requests, "request"), errorRate(s.Traffic.Errors, s.Traffic.Requests), s.InFlight),
-		"rules", fmt.Sprintf("%d enabled, %d disabled   revision %d%s", s.Rules.Enabled, s.Rules.Disabled, s.Rules.Revision, changed(s.Rules, now)),
+		"rules", rulesLine(s, now),
 		"upstreams", upstreamsLine(s.Upstreams),
-		"keys", strconv.Itoa(s.Keys),
+		"keys", keysLine(s),
 		"store", storeLine(s.Store) + "   bus " + s.Bus,
 		"tokens", fmt.Sprintf("%s in   %s out", humanize.Comma(s.Traffic.InputTokens), humanize.Comma(s.Traffic.OutputTokens)),
 		"data", shortPath(s.Data),
@@ -59,6 +59,21 @@ func condition(s api.Status) string {
 		text += "   " + plural(len(s.Nodes), "node")
 	}
 	return text
+}
+
+// rulesLine leaves out what only the store knows, where that is away.
+func rulesLine(s api.Status, now time.Time) string {
+	if !s.Store.OK {
+		return fmt.Sprintf("revision %d", s.Rules.Revision)
+	}
+	return fmt.Sprintf("%d enabled, %d disabled   revision %d%s", s.Rules.Enabled, s.Rules.Disabled, s.Rules.Revision, changed(s.Rules, now))
+}
+
+func keysLine(s api.Status) string {
+	if !s.Store.OK {
+		return "not known while the store is away"
+	}
+	return strconv.Itoa(s.Keys)
 }
 
 func changed(r api.RulesStatus, now time.Time) string {

@@ -67,7 +67,7 @@ type gateway struct {
 	next int // the next key that it was not asked for
 }
 
-const manyKeys = 400
+const manyKeys = 2000 // more than are asked for while the longest wait for a probe goes by
 
 // begin opens a store at a Redis, with many keys in it.
 func begin(t *testing.T, path, url string) *gateway {
