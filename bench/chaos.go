@@ -100,6 +100,9 @@ func (s *stand) scaled(whole, least time.Duration) time.Duration {
 	return max(time.Duration(float64(whole)*s.scale), least)
 }
 
+// repeats is so many rounds, or fewer where all is to be short.
+func (s *stand) repeats(whole int) int { return min(whole, s.portion(10*whole, 1)) }
+
 // portion is so much of a number, but no less than least.
 func (s *stand) portion(whole, least int) int {
 	return max(int(float64(whole)*s.scale), least)

@@ -25,13 +25,14 @@ func servePostgresDown(ctx context.Context, f *fleet, r *report) error {
 	}
 	defer d.callers.close()
 	short := f.scaled(downShort, time.Second)
-	for n := range downRounds {
+	rounds := f.repeats(downRounds)
+	for n := range rounds {
 		if err := d.up(ctx, short); err != nil {
 			return err
 		}
 		lasts := short
-		if n == downRounds-1 {
-			lasts = f.scaled(downLong, 5*time.Second)
+		if n == rounds-1 {
+			lasts = f.scaled(downLong, 3*time.Second)
 		}
 		if err := d.down(ctx, lasts); err != nil {
 			return err
@@ -47,7 +48,7 @@ type downtime struct {
 
 	with, without       round
 	p50With, p50Without []float64 // milliseconds, by round
-	p99With, p99Without []float64
+	lateWith, lateWithout []float64
 	queries             int     // for keys, that PostgreSQL counted in rounds with it
 	asked               lookUps // of the nodes, in all rounds
 	recovered           time.Duration
@@ -64,9 +65,6 @@ func (f *fleet) newDowntime(ctx context.Context) (*downtime, error) {
 		secrets = append(secrets, k.Secret)
 	}
 	d := &downtime{fleet: f, callers: f.callers(secrets...)}
-	if err := f.inStepSoon(ctx); err != nil {
-		return nil, err
-	}
 	return d, d.callers.warm(ctx)
 }
 
@@ -75,7 +73,7 @@ func (d *downtime) up(ctx context.Context, lasts time.Duration) error {
 	if err != nil {
 		return err
 	}
-	if err := d.round(ctx, lasts, &d.with, &d.p50With, &d.p99With); err != nil {
+	if err := d.round(ctx, lasts, &d.with, &d.p50With, &d.lateWith); err != nil {
 		return err
 	}
 	after, err := d.fleet.keyQueries(ctx)
@@ -87,7 +85,7 @@ func (d *downtime) down(ctx context.Context, lasts time.Duration) error {
 	if err := d.fleet.stopPostgres(); err != nil {
 		return err
 	}
-	if err := d.round(ctx, lasts, &d.without, &d.p50Without, &d.p99Without); err != nil {
+	if err := d.round(ctx, lasts, &d.without, &d.p50Without, &d.lateWithout); err != nil {
 		return err
 	}
 	d.longest = max(d.longest, lasts)
@@ -95,12 +93,12 @@ func (d *downtime) down(ctx context.Context, lasts time.Duration) error {
 	if err != nil {
 		return err
 	}
-	at, err := until(ctx, "changes reach all nodes again", settleBound, d.recover)
+	at, err := d.recover(ctx)
 	d.recovered = max(d.recovered, at.Sub(back))
 	return err
 }
 
-func (d *downtime) round(ctx context.Context, lasts time.Duration, sum *round, p50s, p99s *[]float64) error {
+func (d *downtime) round(ctx context.Context, lasts time.Duration, sum *round, p50s, late *[]float64) error {
 	before, err := d.fleet.lookUps(ctx, d.fleet.nodes...)
 	if err != nil {
 		return err
@@ -115,17 +113,26 @@ func (d *downtime) round(ctx context.Context, lasts time.Duration, sum *round, p
 	d.asked.shelf += asked.shelf
 	d.asked.store += asked.store
 	d.asked.unavailable += asked.unavailable
-	return sum.include(found, p50s, p99s)
+	return sum.include(found, p50s, late)
 }
 
-// include adds a round, and its median and 99th percentile in milliseconds.
-func (r *round) include(found *round, p50s, p99s *[]float64) error {
+// tailOf is the percentile that tells of the late ones among so many: the 99th,
+// unless that is a handful.
+func tailOf(n int) int {
+	if n < 2000 {
+		return 90
+	}
+	return 99
+}
+
+// include adds a round, and its median and tail in milliseconds.
+func (r *round) include(found *round, p50s, late *[]float64) error {
 	p50, err := percentile(found.delays, 50)
 	if err != nil {
 		return fmt.Errorf("a round in which nothing was answered: %w", found.example)
 	}
-	p99, _ := percentile(found.delays, 99) // there are some
-	*p50s, *p99s = append(*p50s, millis(p50)), append(*p99s, millis(p99))
+	tail, _ := percentile(found.delays, tailOf(found.all())) // there are some
+	*p50s, *late = append(*p50s, millis(p50)), append(*late, millis(tail))
 	r.tally.add(found.tally)
 	if r.example == nil {
 		r.example = found.example
@@ -135,15 +142,25 @@ func (r *round) include(found *round, p50s, p99s *[]float64) error {
 
 func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// recover makes a change on every node, and looks whether all have it.
-func (d *downtime) recover(ctx context.Context) error {
+// recover makes a key on every node, as soon as that can be done, and says when
+// every node has taken all of them.
+func (d *downtime) recover(ctx context.Context) (time.Time, error) {
+	var made []string
 	for _, r := range d.fleet.nodes {
-		d.fleet.made++
-		if _, err := r.createKey(ctx, fmt.Sprint("chaos-", d.fleet.made)); err != nil {
+		_, err := until(ctx, r.name+" makes a key", settleBound, func(ctx context.Context) error {
+			k, err := r.createKey(ctx, d.fleet.keyName())
+			if err == nil {
+				made = append(made, k.Secret)
+			}
 			return err
+		})
+		if err != nil {
+			return time.Time{}, err
 		}
 	}
-	return d.fleet.inStep(ctx)
+	c := d.fleet.callers(made...)
+	defer c.close()
+	return until(ctx, "new keys are taken", settleBound, c.warm)
 }
 
 func (d *downtime) tell(r *report) error {
@@ -151,7 +168,7 @@ func (d *downtime) tell(r *report) error {
 	if err != nil {
 		return err
 	}
-	worst, err := medianRatio(d.p99Without, d.p99With)
+	worst, err := medianRatio(d.lateWithout, d.lateWith)
 	if err != nil {
 		return err
 	}
@@ -163,12 +180,12 @@ func (d *downtime) tell(r *report) error {
 	if err != nil {
 		return err
 	}
-	r.tell("rounds, the longest without PostgreSQL", fmt.Sprintf("%d, %s", downRounds, d.longest))
+	r.tell("rounds, the longest without PostgreSQL", fmt.Sprintf("%d, %s", len(d.p50With), d.longest))
 	r.allWhole("answered with PostgreSQL", &d.with)
 	r.allWhole("answered without", &d.without)
 	r.tell("median delay with, without", fmt.Sprintf("%.2f ms, %.2f ms", with, without))
 	r.about("the second to the first, median of the rounds", ratio, downExcess)
-	r.tell("the same of the 99th percentiles", asRatio(worst))
+	r.tell("the same of those who waited longest (99 of 100, or 9 of 10 of few)", asRatio(worst))
 	r.same("requests answered other than from memory", d.asked.shelf+d.asked.store+d.asked.unavailable, 0)
 	if d.fleet.counts {
 		r.same("queries for keys that PostgreSQL counted", d.queries, 0)

@@ -15,8 +15,7 @@ import (
 const (
 	storedKeys  = 100_000
 	askedKeys   = 1000
-	askedRate   = 1000 // requests a second
-	askedTimes  = 6    // each, on all nodes in turn
+	askedTimes  = 6 // each key, once a second, by the nodes in turn
 	randomKeys  = 1_000_000
 	randomConns = 16
 )
@@ -81,7 +80,7 @@ func (f *fleet) goCold(ctx context.Context) error {
 			return err
 		}
 	}
-	return f.settle(ctx)
+	return f.connect(ctx)
 }
 
 func (f *fleet) fromCold(ctx context.Context, c *callers, r *report) error {
@@ -95,8 +94,8 @@ func (f *fleet) fromCold(ctx context.Context, c *callers, r *report) error {
 	}
 	var g gathered
 	want := chatReply()
-	lasts := time.Duration(askedTimes*len(c.asks)) * time.Second / askedRate
-	atRate(ctx, askedRate, lasts, func(n int, due time.Time) {
+	rate := len(c.asks)
+	atRate(ctx, rate, askedTimes*time.Second, func(n int, due time.Time) {
 		g.note(c.lanes[n%len(c.lanes)].ask(ctx, c.asks[n%len(c.asks)], want), due)
 	})
 	after, err := f.lookUps(ctx, f.nodes...)
@@ -108,7 +107,7 @@ func (f *fleet) fromCold(ctx context.Context, c *callers, r *report) error {
 		return err
 	}
 	looked := after.since(before)
-	r.allWhole(fmt.Sprintf("answered from cold at %d a second", askedRate), &g.round)
+	r.allWhole(fmt.Sprintf("answered from cold at %d a second", rate), &g.round)
 	r.tell("answered from memory, from what another node read, from PostgreSQL", fmt.Sprintf("%d, %d, %d", looked.memory, looked.shelf, looked.store))
 	r.atMost("keys that nodes looked for in PostgreSQL, all nodes together", looked.store, len(c.asks))
 	if f.counts {

@@ -95,7 +95,7 @@ func (f *fleet) loseCommits(ctx context.Context) (p lostPart, older func(context
 	if _, err := f.startPostgres(ctx); err != nil {
 		return p, nil, err
 	}
-	if err := f.settle(ctx); err != nil {
+	if err := f.connect(ctx); err != nil {
 		return p, nil, err
 	}
 	late, err := f.newKeys(ctx, 1)

@@ -26,6 +26,14 @@ func changeBesidePartition(ctx context.Context, f *fleet, r *report) error {
 	if err := c.warm(ctx); err != nil {
 		return err
 	}
+	first, err := f.nodes[0].applyRules(ctx, markerRules(marker(0)))
+	if err != nil {
+		return err
+	}
+	before := func(ctx context.Context) error { return f.allSay(ctx, 0, first) }
+	if _, err := until(ctx, "all nodes decide by the first rules", settleBound, before); err != nil {
+		return err
+	}
 	if err := away.cutOff(true); err != nil {
 		return err
 	}
@@ -41,7 +49,7 @@ func changeBesidePartition(ctx context.Context, f *fleet, r *report) error {
 	if err != nil {
 		return err
 	}
-	r.judge("the node that was cut off decides by", "its last rules", "its last rules", text != marker(partitionChanges))
+	r.judge("the node that was cut off decided by", text, marker(0), text == marker(0))
 	healed := time.Now()
 	if err := away.cutOff(false); err != nil {
 		return err
@@ -52,8 +60,7 @@ func changeBesidePartition(ctx context.Context, f *fleet, r *report) error {
 	}
 	r.tell("changes of the rules, over", fmt.Sprintf("%d, %s", partitionChanges, lasts))
 	r.within("all nodes equal after healing", at.Sub(healed), partitionHealed)
-	_, err = f.nodes[0].applyRules(ctx, markerRules("the end"))
-	return err
+	return nil
 }
 
 // changeRules makes so many changes of the rules, spread over a time, on the nodes
@@ -101,7 +108,7 @@ func (f *fleet) saying(ctx context.Context, r *replica) (string, error) {
 	if err != nil || h.status != 200 {
 		return "", errors.Join(fmt.Errorf("asking %s: status %d", r.name, h.status), err)
 	}
-	_, text, _ := strings.Cut(heard.String(), `"content":"`)
+	_, text, _ := strings.Cut(heard.String(), `"message":"`)
 	text, _, _ = strings.Cut(text, `"`)
 	return text, nil
 }

@@ -46,48 +46,59 @@ func serveRedisIll(ctx context.Context, f *fleet, r *report) error {
 }
 
 func (f *fleet) sitOut(ctx context.Context, r *report, ill illness) error {
-	lasts, rounds := f.scaled(redisLasts, time.Second), redisRounds
-	if ill.restart {
-		rounds = 1 // it begins once
-	}
+	lasts := f.scaled(redisLasts, time.Second)
 	var well, sick round
-	var p50Well, p50Sick, p99Well, p99Sick []float64
-	for range rounds {
-		if err := f.redisRound(ctx, lasts, nil, &well, &p50Well, &p99Well); err != nil {
+	var p50Well, p50Sick, lateWell, lateSick []float64
+	for range f.repeats(redisRounds) {
+		if ill.restart { // so that both rounds are of nodes that have just begun
+			if err := f.restartNodes(ctx); err != nil {
+				return err
+			}
+		}
+		if err := f.redisRound(ctx, lasts, nil, &well, &p50Well, &lateWell); err != nil {
 			return err
 		}
 		fall := func() error { return ill.fall(ctx, f) }
 		if ill.restart {
-			if err := f.restartIn(ctx, ill); err != nil {
+			if err := errors.Join(fall(), f.restartNodes(ctx)); err != nil {
 				return err
 			}
 			fall = nil
 		}
-		if err := f.redisRound(ctx, lasts, fall, &sick, &p50Sick, &p99Sick); err != nil {
+		if err := f.redisRound(ctx, lasts, fall, &sick, &p50Sick, &lateSick); err != nil {
 			return err
 		}
-		if err := errors.Join(ill.cure(ctx, f), f.settle(ctx)); err != nil {
+		if err := errors.Join(ill.cure(ctx, f), f.connect(ctx)); err != nil {
 			return err
 		}
 	}
-	p50, err1 := median(p50Sick)
-	base, err2 := median(p50Well)
-	added, err3 := medianDifference(p99Sick, p99Well)
-	if err := errors.Join(err1, err2, err3); err != nil {
+	return tellIllness(r, ill.name, &well, &sick, [2][]float64{p50Well, p50Sick}, [2][]float64{lateWell, lateSick})
+}
+
+// tellIllness tells of rounds with Redis well, and ill.
+func tellIllness(r *report, name string, well, sick *round, p50s, late [2][]float64) error {
+	var middle [4]float64
+	for i, values := range [][]float64{p50s[0], p50s[1], late[0], late[1]} {
+		var err error
+		if middle[i], err = median(values); err != nil {
+			return err
+		}
+	}
+	added, err := medianDifference(late[1], late[0])
+	if err != nil {
 		return err
 	}
-	r.allWhole(ill.name+": answered", &sick)
-	r.allWhole(ill.name+": answered in the rounds between", &well)
-	r.tell(ill.name+": median delay, and with Redis well", fmt.Sprintf("%.2f ms, %.2f ms", p50, base))
-	r.within(ill.name+": added to the 99th percentile, median of the rounds", max(0, time.Duration(added*float64(time.Millisecond))), redisAdded)
+	tail := tailOf(well.all() / len(late[0]))
+	r.allWhole(name+": answered", sick)
+	r.allWhole(name+": answered in the rounds between", well)
+	r.tell(name+": median delay with Redis well, ill", fmt.Sprintf("%.2f ms, %.2f ms", middle[0], middle[1]))
+	r.tell(fmt.Sprintf("%s: %dth percentile with Redis well, ill", name, tail), fmt.Sprintf("%.2f ms, %.2f ms", middle[2], middle[3]))
+	r.within(fmt.Sprintf("%s: added to the %dth percentile, median of the rounds", name, tail), max(0, time.Duration(added*float64(time.Millisecond))), redisAdded)
 	return nil
 }
 
-// restartIn starts every node anew while Redis is ill.
-func (f *fleet) restartIn(ctx context.Context, ill illness) error {
-	if err := ill.fall(ctx, f); err != nil {
-		return err
-	}
+// restartNodes starts every node anew, as things are.
+func (f *fleet) restartNodes(ctx context.Context) error {
 	for _, r := range f.nodes {
 		if err := errors.Join(r.stop(), r.start(ctx)); err != nil {
 			return err
@@ -98,7 +109,7 @@ func (f *fleet) restartIn(ctx context.Context, ill illness) error {
 
 // redisRound asks with keys of which most are known and some are new. begin is
 // called when all is prepared: what happens then, the first requests meet.
-func (f *fleet) redisRound(ctx context.Context, lasts time.Duration, begin func() error, sum *round, p50s, p99s *[]float64) error {
+func (f *fleet) redisRound(ctx context.Context, lasts time.Duration, begin func() error, sum *round, p50s, late *[]float64) error {
 	fresh, err := f.newKeys(ctx, int(lasts.Seconds()*redisRate)/redisNewIn+1)
 	if err != nil {
 		return err
@@ -113,7 +124,7 @@ func (f *fleet) redisRound(ctx context.Context, lasts time.Duration, begin func(
 	}
 	c := f.callers(secrets...)
 	defer c.close()
-	if err := errors.Join(f.inStepSoon(ctx), c.warm(ctx)); err != nil {
+	if err := c.warm(ctx); err != nil {
 		return err
 	}
 	if begin != nil {
@@ -130,5 +141,5 @@ func (f *fleet) redisRound(ctx context.Context, lasts time.Duration, begin func(
 		}
 		g.note(c.lanes[n%len(c.lanes)].ask(ctx, request, want), due)
 	})
-	return sum.include(&g.round, p50s, p99s)
+	return sum.include(&g.round, p50s, late)
 }

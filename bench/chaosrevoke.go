@@ -26,24 +26,24 @@ const (
 // revokeUnderLoad revokes keys while nodes hear of it by Redis, by PostgreSQL
 // alone, and not at all.
 func revokeUnderLoad(ctx context.Context, f *fleet, r *report) error {
-	if err := f.revocations(ctx, r, "told by Redis", f.portion(revokeRuns, 10), 1, revokeTold); err != nil {
+	if err := f.revocations(ctx, r, "told by Redis", f.portion(revokeRuns, 6), 1, revokeTold); err != nil {
 		return err
 	}
 	if err := f.killRedis(); err != nil {
 		return err
 	}
-	if err := f.revocations(ctx, r, "Redis down", f.portion(revokeRuns, 6), 1, revokeUntold); err != nil {
+	if err := f.revocations(ctx, r, "Redis down", f.portion(revokeRuns, 4), 1, revokeUntold); err != nil {
 		return err
 	}
 	if err := f.startRedis(ctx); err != nil {
 		return err
 	}
-	if err := f.settle(ctx); err != nil {
+	if err := f.connect(ctx); err != nil {
 		return err
 	}
 	before := f.messagesLost()
 	f.lose(true)
-	err := f.revocations(ctx, r, "messages lost", f.portion(revokeRuns, 8), untoldAtATime, revokeUntold)
+	err := f.revocations(ctx, r, "messages lost", f.portion(revokeRuns, 4), untoldAtATime, revokeUntold)
 	f.lose(false)
 	r.atLeast("messages lost: messages that were", int(f.messagesLost()-before), 1)
 	return err
@@ -54,9 +54,6 @@ func revokeUnderLoad(ctx context.Context, f *fleet, r *report) error {
 func (f *fleet) revocations(ctx context.Context, r *report, how string, runs, together int, aim time.Duration) error {
 	keys, err := f.newKeys(ctx, runs)
 	if err != nil {
-		return err
-	}
-	if err := f.inStepSoon(ctx); err != nil {
 		return err
 	}
 	trials, errs := make([]*trial, runs), make([]error, together)
@@ -230,13 +227,6 @@ func (t *trial) note(node int, sent time.Time, a answer) {
 		t.broken++
 		t.example = a.err
 	}
-}
-
-// inStepSoon waits until the nodes have what was changed, whether or not Redis is
-// there.
-func (f *fleet) inStepSoon(ctx context.Context) error {
-	_, err := until(ctx, "all nodes in step", settleBound, f.inStep)
-	return err
 }
 
 // cutOff lets a node reach nothing, or everything again.

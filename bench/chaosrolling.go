@@ -57,7 +57,7 @@ func (f *fleet) restartAll(ctx context.Context, b *balancer) (open, took []strin
 		if err != nil {
 			return nil, nil, err
 		}
-		open = append(open, fmt.Sprint(m.sum("llmgw_streams_in_flight")))
+		open = append(open, fmt.Sprint(m.sum("llmgw_in_flight_streams")))
 		begun := time.Now()
 		if err := n.retire(); err != nil {
 			return nil, nil, fmt.Errorf("ending %s: %w\nits log: %s", n.name, err, n.log)

@@ -22,7 +22,7 @@ const fleetNodes = 3
 // Bounds of what a fleet waits for.
 const (
 	settleBound = 30 * time.Second // all in step, with everything there
-	lookPause   = 10 * time.Millisecond
+	lookPause   = 20 * time.Millisecond
 	drainDelay  = time.Second // of a gateway that was told to end
 	drainBound  = 2 * time.Minute
 )
@@ -258,28 +258,35 @@ func until(ctx context.Context, what string, bound time.Duration, look func(cont
 	}
 }
 
-// settle waits until every node reaches store and bus and has what the others
-// have: how each scenario has to leave the fleet.
+// settle waits until every node reaches store and bus and is seen to have what the
+// others have: how each scenario has to leave the fleet. That takes a few seconds,
+// because nodes write down where they stand now and then.
 func (f *fleet) settle(ctx context.Context) error {
-	_, err := until(ctx, "all nodes in step", settleBound, func(ctx context.Context) error {
-		if err := f.inStep(ctx); err != nil {
-			return err
-		}
+	err := f.connect(ctx)
+	if err == nil {
+		_, err = until(ctx, "all nodes in step", settleBound, f.inStep)
+	}
+	if err != nil {
+		return errors.Join(err, f.logs())
+	}
+	return nil
+}
+
+// connect waits until every node reaches store and bus.
+func (f *fleet) connect(ctx context.Context) error {
+	_, err := until(ctx, "all nodes reach store and bus", settleBound, func(ctx context.Context) error {
 		for _, r := range f.nodes {
 			m, err := r.metrics(ctx)
 			if err != nil {
 				return err
 			}
-			if m.sum("llmgw_bus_connected") != 1 || m.sum("llmgw_store_up") != 1 {
-				return fmt.Errorf("%s: bus %v, store %v", r.name, m.sum("llmgw_bus_connected"), m.sum("llmgw_store_up"))
+			if bus, store := m.sum("llmgw_bus_connected"), m.sum("llmgw_store_up"); bus != 1 || store != 1 {
+				return fmt.Errorf("%s: bus %v, store %v", r.name, bus, store)
 			}
 		}
 		return nil
 	})
-	if err != nil {
-		return errors.Join(err, f.logs())
-	}
-	return nil
+	return err
 }
 
 // logs is what the nodes said last, for whoever has to find out.
@@ -295,18 +302,15 @@ func (f *fleet) logs() error {
 // inStep says whether all nodes are seen, and have everything that is stored.
 func (f *fleet) inStep(ctx context.Context) error {
 	for _, r := range f.nodes {
-		status, err := r.status(ctx)
+		nodes, err := r.sees(ctx)
 		if err != nil {
 			return err
 		}
-		if !status.Store.OK || len(status.Nodes) != len(f.nodes) {
-			return fmt.Errorf("%s sees %d nodes, store %v", r.name, len(status.Nodes), status.Store.OK)
-		}
-		late := slices.ContainsFunc(status.Nodes, func(n nodeStatus) bool {
-			return !n.SameLog || n.Behind != 0 || n.Silent || n.Applied != status.Nodes[0].Applied || n.Revision != status.Nodes[0].Revision
+		late := slices.ContainsFunc(nodes, func(n nodeStatus) bool {
+			return !n.SameLog || n.Behind != 0 || n.Silent || n.Applied != nodes[0].Applied || n.Revision != nodes[0].Revision
 		})
-		if late {
-			return fmt.Errorf("%s sees %+v", r.name, status.Nodes)
+		if late || len(nodes) != len(f.nodes) {
+			return fmt.Errorf("%s sees %+v", r.name, nodes)
 		}
 	}
 	return nil

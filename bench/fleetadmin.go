@@ -51,25 +51,26 @@ func (r *replica) call(ctx context.Context, method, path string, body, into any)
 	return json.Unmarshal(answer, into)
 }
 
-// status is what a node says of itself and of the others.
-type status struct {
-	Problem string
-	Store   struct{ OK bool }
-	Nodes   []nodeStatus
+// status is what a node says of itself.
+type status struct{ Problem string }
+
+func (r *replica) status(ctx context.Context) (s status, err error) {
+	return s, r.call(ctx, http.MethodGet, "/status", nil, &s)
 }
 
+// nodeStatus is a node as another one sees it.
 type nodeStatus struct {
-	ID       string
 	Revision int64
 	Applied  int64
 	Behind   int64
 	SameLog  bool `json:"same_log"`
 	Silent   bool
-	Problem  string
 }
 
-func (r *replica) status(ctx context.Context) (s status, err error) {
-	return s, r.call(ctx, http.MethodGet, "/status", nil, &s)
+func (r *replica) sees(ctx context.Context) ([]nodeStatus, error) {
+	var list struct{ Items []nodeStatus }
+	err := r.call(ctx, http.MethodGet, "/nodes", nil, &list)
+	return list.Items, err
 }
 
 // madeKey is a key that was made, and its secret.
@@ -96,16 +97,24 @@ func (r *replica) applyRules(ctx context.Context, text string) (int64, error) {
 // makers is how many keys are made at a time.
 const makers = 4
 
+// keyName is a name that no key has yet.
+func (f *fleet) keyName() string {
+	f.made++
+	return fmt.Sprint("chaos-", f.made)
+}
+
 // newKeys makes keys that nobody has used.
 func (f *fleet) newKeys(ctx context.Context, n int) ([]madeKey, error) {
 	keys, errs := make([]madeKey, n), make([]error, makers)
-	first := f.made
-	f.made += n
+	names := make([]string, n)
+	for i := range names {
+		names[i] = f.keyName()
+	}
 	var making sync.WaitGroup
 	for m := range makers {
 		making.Go(func() {
 			for i := m; i < n && errs[m] == nil; i += makers {
-				keys[i], errs[m] = f.nodes[0].createKey(ctx, fmt.Sprint("chaos-", first+i))
+				keys[i], errs[m] = f.nodes[0].createKey(ctx, names[i])
 			}
 		})
 	}
