@@ -46,13 +46,13 @@ type downtime struct {
 	fleet   *fleet
 	callers *callers
 
-	with, without       round
-	p50With, p50Without []float64 // milliseconds, by round
+	with, without         round
+	p50With, p50Without   []float64 // milliseconds, by round
 	lateWith, lateWithout []float64
-	queries             int     // for keys, that PostgreSQL counted in rounds with it
-	asked               lookUps // of the nodes, in all rounds
-	recovered           time.Duration
-	longest             time.Duration
+	queries               int     // for keys, that PostgreSQL counted in rounds with it
+	asked                 lookUps // of the nodes, in all rounds
+	recovered             time.Duration
+	longest               time.Duration
 }
 
 func (f *fleet) newDowntime(ctx context.Context) (*downtime, error) {
