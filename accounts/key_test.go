@@ -125,3 +125,24 @@ func BenchmarkCheckKey(b *testing.B) {
 		}
 	}
 }
+
+func TestAnIssuerWhoseSecretIsNotKnown(t *testing.T) {
+	known, err := accounts.NewIssuer(make([]byte, accounts.IssuerSecretBytes))
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := known.Issue()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var unknown *accounts.Issuer
+	if _, err := unknown.Issue(); !errors.Is(err, accounts.ErrUnavailable) {
+		t.Errorf("making a key: %v", err)
+	}
+	if err := unknown.Check(key.Reveal()); err != nil {
+		t.Errorf("what may be a key: %v", err)
+	}
+	if err := unknown.Check("sk-lgw-cut"); !errors.Is(err, accounts.ErrMalformedKey) {
+		t.Errorf("what cannot be one: %v", err)
+	}
+}

@@ -133,8 +133,7 @@ func (s *Server) refuse(err error) error {
 		if !errors.Is(err, context.Canceled) { // whoever asked has gone
 			s.log.Warn().Err(err).Msg("admin call without the store")
 		}
-		return fail(http.StatusServiceUnavailable, api.CodeUnavailable,
-			"store unreachable; traffic continues with the rules in force, changes are refused", "look at it: llmgw status")
+		return s.noStore()
 	case errors.Is(err, accounts.ErrNotFound):
 		return fail(http.StatusNotFound, api.CodeNotFound, "no such object", "look again: llmgw status")
 	case errors.Is(err, accounts.ErrExists):
@@ -146,6 +145,29 @@ func (s *Server) refuse(err error) error {
 	}
 	s.log.Error().Err(err).Msg("admin call failed")
 	return internal()
+}
+
+// noStore says since when the store has not answered, and what goes on without it.
+func (s *Server) noStore() *failure {
+	status := s.status(context.Background())
+	since, traffic := "", "traffic continues with the rules in force"
+	if at := status.Store.Since; at != nil {
+		since = " since " + s.clockTime(*at)
+		traffic = fmt.Sprintf("traffic continues with revision %d", status.Rules.Revision)
+	}
+	if s.ready() != nil {
+		traffic = "no traffic is served until it is back"
+	}
+	return fail(http.StatusServiceUnavailable, api.CodeUnavailable,
+		"store unreachable"+since+"; "+traffic+", changes are refused", "look at it: llmgw status")
+}
+
+// clockTime is a moment as one says it today.
+func (s *Server) clockTime(at time.Time) string {
+	if s.now().Sub(at) < 12*time.Hour {
+		return at.Local().Format("15:04")
+	}
+	return at.Local().Format("2006-01-02 15:04")
 }
 
 // discreet rewrites the errors of huma. They repeat the value that was sent and

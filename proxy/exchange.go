@@ -90,11 +90,11 @@ func (p *Proxy) begin(w http.ResponseWriter, r *http.Request) *exchange {
 
 // run takes the steps. What it returns has not been told to the caller yet.
 func (x *exchange) run() *failure {
+	if f := x.readTarget(); f != nil { // first: it tells in which format a refusal is to be
+		return f
+	}
 	if x.snap == nil {
 		return noConfiguration()
-	}
-	if f := x.readTarget(); f != nil {
-		return f
 	}
 	if x.p.stale(x.started) {
 		return x.staleConfiguration()

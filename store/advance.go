@@ -14,6 +14,9 @@ import (
 // Follow keeps this node in step until ctx ends or the store is closed: it
 // advances at every ring of the bell and at every poll. Call Advance once
 // before, so that there is a configuration to begin with.
+//
+// A database that was away when the store was opened, it opens. What then keeps
+// this from working, and would keep Open, is an error of Follow.
 func (s *Store) Follow(ctx context.Context) error {
 	if !s.enter() {
 		return fmt.Errorf("following: %w", errClosed())
@@ -22,6 +25,8 @@ func (s *Store) Follow(ctx context.Context) error {
 	defer s.beginBeating(ctx)()
 	defer s.attend(ctx)()
 	defer s.listen(ctx)()
+	lost, stop := s.regain(ctx)
+	defer stop()
 	poll := time.NewTicker(s.options.PollEvery)
 	defer poll.Stop()
 	var again retry
@@ -32,6 +37,8 @@ func (s *Store) Follow(ctx context.Context) error {
 			return nil
 		case <-s.closing:
 			return nil
+		case err := <-lost:
+			return err
 		case <-s.bell:
 			again.begin()
 		case <-again.due():
@@ -95,6 +102,10 @@ func (s *Store) step(ctx context.Context) error {
 // advance is called by one at a time.
 func (s *Store) advance(ctx context.Context) error {
 	r := &s.reader
+	if a := s.absent.Load(); a != nil {
+		defer s.copier.renew()
+		return s.serveCopy(ctx, a)
+	}
 	file, err := s.current(ctx)
 	if err != nil {
 		return err
@@ -114,6 +125,9 @@ func (s *Store) advance(ctx context.Context) error {
 	}
 	r.at = n.head
 	err = r.takeOver(ctx, n, apply, debt)
+	if n.config != nil {
+		s.copier.renew()
+	}
 	r.tell(changes)
 	return err
 }
@@ -127,7 +141,7 @@ func (f *follower) takeOver(ctx context.Context, n *news, apply func(context.Con
 		}
 		f.paid(debt)
 	}
-	f.done(n.head)
+	f.done(n.head, n.config)
 	return nil
 }
 

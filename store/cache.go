@@ -5,10 +5,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"iter"
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/llmgw/llmgw/accounts"
 )
@@ -43,6 +43,10 @@ type keyCache struct {
 	count   outcomes
 	shards  []shard
 	dropped dropped
+
+	steady  sync.RWMutex            // held for writing while what the log named goes out of memory
+	learned atomic.Int64            // counts keys that came in
+	swept   func(subjects []string) // is told what was dropped, nil: everything; may be nil itself
 }
 
 // outcomes are counters, one for each way that asking the cache can end.
@@ -202,7 +206,8 @@ func (c *keyCache) keep(f *flight, hash *accounts.KeyHash, found finding, began 
 	}
 	if found.who != nil {
 		s.unknown.drop(hash)
-		s.known.put(&slot{hash: *hash, who: found.who, subject: subjectOf(found.who), owner: ownerOf(found.who)})
+		s.known.put(newSlot(*hash, found.who))
+		c.learned.Add(1)
 		f.who, f.shelved = found.who, found.shelved
 	} else {
 		s.unknown.put(&slot{hash: *hash})
@@ -237,9 +242,11 @@ func ownerOf(who *accounts.Identity) string {
 // given, in entries of the log that lead to h. A key that changed may have a new
 // secret, so hashes that were no key are asked about again.
 func (c *keyCache) invalidate(subjects map[string]int64, h Head, entries []entry) {
+	c.steady.Lock()
+	defer c.steady.Unlock()
 	matters, ofKeys := c.dropped.add(subjects, h, entries)
 	if matters {
-		c.sweep(maps.Keys(subjects), ofKeys)
+		c.sweep(slices.Collect(maps.Keys(subjects)), ofKeys)
 	}
 }
 
@@ -256,7 +263,7 @@ func (c *keyCache) drop(subjects []string) {
 		c.empty()
 		return
 	}
-	c.sweep(slices.Values(subjects), true)
+	c.sweep(subjects, true)
 }
 
 // hint drops what a hint names, unless the log has named it already. ahead says
@@ -271,17 +278,24 @@ func (c *keyCache) hint(h Hint) (ahead bool) {
 
 // sweep takes out of every shard what depends on subjects, and, where keys are
 // among them, what is known to be no key.
-func (c *keyCache) sweep(subjects iter.Seq[string], ofKeys bool) {
+func (c *keyCache) sweep(subjects []string, ofKeys bool) {
 	for i := range c.shards {
 		s := &c.shards[i]
 		s.mu.Lock()
-		for subject := range subjects {
+		for _, subject := range subjects {
 			s.known.dropSubject(subject)
 		}
 		if ofKeys {
 			s.unknown.clear()
 		}
 		s.mu.Unlock()
+	}
+	c.tellSwept(subjects)
+}
+
+func (c *keyCache) tellSwept(subjects []string) {
+	if c.swept != nil {
+		c.swept(subjects)
 	}
 }
 
@@ -299,6 +313,7 @@ func (c *keyCache) empty() {
 		s.unknown.clear()
 		s.mu.Unlock()
 	}
+	c.tellSwept(nil)
 }
 
 func (s *shard) reset() {

@@ -28,6 +28,7 @@ func markOf(hash []byte) (m mark) {
 // a way that this node does not know yet.
 type chain struct {
 	lineage string
+	head    Head   // up to where it is known; the zero value: not at all
 	first   int64  // the number that marks begin with
 	marks   []mark // none: this node knows nothing of the log
 
@@ -56,14 +57,14 @@ type sighting struct {
 func (c *chain) reached() int64 { return c.first + int64(len(c.marks)) - 1 }
 
 // forget knows nothing of the log any more. Hints stay: they are of what comes.
-func (c *chain) forget() { c.first, c.marks, c.ahead = 0, nil, nil }
+func (c *chain) forget() { c.head, c.first, c.marks, c.ahead = Head{}, 0, nil, nil }
 
 // trust begins at a head that was read a moment ago, while nothing was in memory.
 func (c *chain) trust(h Head) {
 	if c.lineage != h.Lineage {
 		c.lineage, c.hinted, c.blind = h.Lineage, nil, 0
 	}
-	c.first, c.marks = h.Seq, append(c.marks[:0], markOf(h.Hash))
+	c.head, c.first, c.marks = h, h.Seq, append(c.marks[:0], markOf(h.Hash))
 	c.covered()
 }
 
@@ -73,6 +74,7 @@ func (c *chain) extend(h Head, entries []entry) {
 		c.trust(h)
 		return
 	}
+	c.head = h
 	for i := range entries {
 		c.marks = append(c.marks, markOf(entries[i].Hash))
 	}

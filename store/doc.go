@@ -36,6 +36,11 @@
 // the shelf is taken only where it opens, was read at a moment of the log that
 // this node has read itself (chain), and is named by nothing since.
 //
+// With PostgreSQL, a node keeps a sealed copy of what it knows, in a file and on the
+// shelf (copier). A store whose database is away opens with that, or with nothing,
+// and Follow opens the database once it answers (absence). SQLite needs none: the
+// file is here, or there is no store.
+//
 // Beside the log stands what is no change and is kept in no memory: sessions of
 // the admin API, and when keys were last used.
 //

@@ -64,6 +64,13 @@ func (d *dropped) stands() (lineage string, seq int64) {
 	return d.chain.lineage, d.chain.reached()
 }
 
+// head is stands, whole; the zero value where the log is not known.
+func (d *dropped) head() Head {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.chain.head
+}
+
 // renew begins a new era of the same log.
 func (d *dropped) renew() {
 	d.mu.Lock()

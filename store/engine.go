@@ -38,7 +38,8 @@ type pools struct {
 	writer *sqlx.DB
 	reader *sqlx.DB
 	log    *sqlx.DB
-	issuer *accounts.Issuer
+	issuer *accounts.Issuer // nil: its secret is not known
+	secret accounts.Secret  // of issuer
 
 	// turn is what a transaction beside the log runs first, to wait for its turn
 	// as a change does. It is empty where the database has one writer anyway.
@@ -66,8 +67,16 @@ func (p *pools) prepare(ctx context.Context, o *Options) error {
 		// What is in force can be served all the same.
 		o.Log.Warn().Err(err).Msg("the history misses the revision in force")
 	}
-	var err error
-	p.issuer, err = readIssuer(ctx, session{on: p.writer}, o.Secret)
+	secret, err := readIssuerSecret(ctx, session{on: p.writer}, o.Secret)
+	if err != nil {
+		return err
+	}
+	return p.issueWith(secret)
+}
+
+func (p *pools) issueWith(secret accounts.Secret) (err error) {
+	p.secret = secret
+	p.issuer, err = accounts.NewIssuer([]byte(secret.Reveal()))
 	return err
 }
 

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,6 +23,7 @@ type follower struct {
 	good     atomic.Pointer[instant]  // start of the last good look; read by every request
 	breaks   atomic.Int64             // logs that did not continue
 	broke    atomic.Pointer[LogBreak] // the last of them
+	lost     atomic.Pointer[loss]     // nil while the database answers
 
 	mu        sync.Mutex
 	apply     func(context.Context, rules.Config) error
@@ -29,8 +31,10 @@ type follower struct {
 	owed      int64 // counts what calls for a load, whatever the revision
 	settled   int64 // the owed up to which that was done
 	applied   position
-	part      Head   // of the log, that applied is of; the zero value before the first load
-	told      string // the failure that was logged last
+	part      Head          // of the log, that applied is of; the zero value before the first load
+	keeps     bool          // config is wanted, for copies
+	config    *rules.Config // in force; nil where nobody took one
+	told      string        // the failure that was logged last
 }
 
 // tell tells every listener of every change.
@@ -98,17 +102,53 @@ func (f *follower) stands() Head {
 	return f.part
 }
 
-func (f *follower) done(h Head) {
+// done notes what is in force, and the configuration where that is another one.
+func (f *follower) done(h Head, c *rules.Config) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.applied, f.part = position{seq: h.Seq, revision: h.Revision}, h
+	if c != nil && f.keeps && f.apply != nil {
+		f.config = c
+	}
 }
 
 func (f *follower) age(at instant) time.Duration { return at.since(*f.good.Load()) }
 
+// configuration is what is in force; nil where nothing is.
+func (f *follower) configuration() (*rules.Config, Head) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.config, f.part
+}
+
+// loss is a database that does not answer.
+type loss struct {
+	since time.Time
+	why   string // in a few words
+}
+
+// lose notes that the database does not answer.
+func (f *follower) lose(err error) {
+	l := &loss{since: time.Now(), why: "no answer"}
+	if before := f.lost.Load(); before != nil {
+		l.since = before.since
+	}
+	var away *UnreachableError
+	if errors.As(err, &away) {
+		l.why = away.Reason
+	} else if reason := unreachable(err); reason != "" {
+		l.why = reason
+	}
+	f.lost.Store(l)
+}
+
 // note keeps the books of a look that began at start, and logs a failure once.
 func (f *follower) note(log zerolog.Logger, start instant, err error) {
-	f.away.Store(!reachable(err))
+	if f.away.Store(!reachable(err)); reachable(err) {
+		f.lost.Store(nil)
+	} else {
+		f.lose(err)
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err == nil {

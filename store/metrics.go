@@ -7,6 +7,7 @@ type metrics struct {
 	gauges []prometheus.Collector
 	cache  *prometheus.CounterVec
 	others *othersMetrics
+	copies *copyMetrics
 }
 
 func newMetrics(s *Store) *metrics {
@@ -15,6 +16,7 @@ func newMetrics(s *Store) *metrics {
 	}
 	return &metrics{
 		others: newOthersMetrics(&s.others),
+		copies: newCopyMetrics(s),
 		gauges: []prometheus.Collector{
 			gauge("llmgw_config_revision", "Revision of the configuration in force on this node.",
 				func() float64 { _, revision := s.Applied(); return float64(revision) }),
@@ -64,6 +66,7 @@ func (s *Store) Collector() prometheus.Collector { return s.metrics }
 func (m *metrics) Describe(out chan<- *prometheus.Desc) {
 	m.cache.Describe(out)
 	m.others.Describe(out)
+	m.copies.Describe(out)
 	for _, g := range m.gauges {
 		g.Describe(out)
 	}
@@ -73,6 +76,7 @@ func (m *metrics) Describe(out chan<- *prometheus.Desc) {
 func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	m.cache.Collect(out)
 	m.others.Collect(out)
+	m.copies.Collect(out)
 	for _, g := range m.gauges {
 		g.Collect(out)
 	}

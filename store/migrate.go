@@ -40,7 +40,7 @@ func (d dialect) inspect(ctx context.Context, db *sqlx.DB, o *Options) error {
 	if has == 0 {
 		return nil // empty, or goose was cut off before its first text
 	}
-	_, err = readIssuer(ctx, s, o.Secret)
+	_, err = readIssuerSecret(ctx, s, o.Secret)
 	if errors.Is(err, accounts.ErrNotFound) {
 		return nil // cut off between the tables and what goes into them
 	}

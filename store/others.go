@@ -29,10 +29,12 @@ type others struct {
 }
 
 // join begins to work with others, at the head that Open found.
-func (s *Store) join(ctx context.Context, at Head) error {
+func (s *Store) join(ctx context.Context, from *start) error {
 	s.begun, s.ended = time.Now(), make(chan struct{})
 	s.glanced.Store(-int64(glanceEvery))
-	s.keys.dropped.trust(at)
+	if from.at.Lineage != "" { // what there is to stand in is known
+		s.keys.dropped.trust(from.at)
+	}
 	if bus := s.options.Bus; bus != nil {
 		s.ear = &ear{bus: bus, moved: make(chan struct{}, 1)}
 		s.crier = &crier{bus: bus, key: s.options.Secret, queue: make(chan Hint, announcements)}
@@ -41,8 +43,10 @@ func (s *Store) join(ctx context.Context, at Head) error {
 	if s.options.Shelf == nil {
 		return nil
 	}
-	if err := s.recall(ctx, at); err != nil {
-		return err
+	if from.away == nil {
+		if err := s.recall(ctx, from.at); err != nil {
+			return err
+		}
 	}
 	s.wares = &wares{
 		ledge: newLedge(s.options.Shelf), key: s.options.Secret, version: s.options.Version,

@@ -24,6 +24,8 @@ type UnreachableError struct {
 	Server string // HOST:PORT, or the directory of its socket
 	Reason string // in a few words
 	Cause  error
+
+	Refused bool // it answered, and does not let this user in, or not to this database
 }
 
 func (e *UnreachableError) Error() string {
@@ -40,6 +42,13 @@ func unreachable(err error) string {
 		return refusal(said)
 	}
 	return silence(err)
+}
+
+// refuses says whether a server answered that lets nobody in by this name.
+func refuses(err error) bool {
+	var said *pq.Error
+	return errors.As(err, &said) && (said.Code == pqerror.InvalidPassword ||
+		said.Code == pqerror.InvalidAuthorizationSpecification || said.Code == pqerror.InvalidCatalogName)
 }
 
 // refusal is what a server says that lets nobody ask.

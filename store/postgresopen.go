@@ -94,7 +94,7 @@ func (e *postgres) explain(err error) error {
 		return nil
 	}
 	if reason := unreachable(err); reason != "" {
-		return &UnreachableError{Server: e.at.Server(), Reason: reason, Cause: err}
+		return &UnreachableError{Server: e.at.Server(), Reason: reason, Cause: err, Refused: refuses(err)}
 	}
 	return err
 }

@@ -68,6 +68,9 @@ func (s *Store) enroll(ctx context.Context) {
 	}
 	p.started = time.Now()
 	p.id = accounts.NewID("node", p.started)
+	if s.absent.Load() != nil {
+		return // Follow will
+	}
 	if s.beatNow(ctx); p.told != "" {
 		return
 	}
@@ -82,7 +85,7 @@ func (s *Store) NodeID() string { return s.presence.id }
 // leave takes this node's row away. It is called when nothing of the store is
 // used any more, so that nobody waits for a node that has ended in order.
 func (s *Store) leave() {
-	if s.presence.id == "" {
+	if s.presence.id == "" || s.absent.Load() != nil {
 		return
 	}
 	if err := s.forget(context.Background(), s.presence.id); err != nil {
@@ -124,6 +127,9 @@ func (s *Store) beginBeating(ctx context.Context) (end func()) {
 // new in it, at a poll where a change came that was none of the configuration,
 // and every now and then as a sign of life.
 func (s *Store) beatWhereDue(ctx context.Context) {
+	if s.absent.Load() != nil {
+		return
+	}
 	p := &s.presence
 	row, since := s.nodeRow(), now().since(p.at)
 	switch {

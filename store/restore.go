@@ -59,7 +59,7 @@ func Restore(ctx context.Context, backup string, o Options) (aside string, err e
 // Errors: *SealedError, which wraps an *accounts.WrongKeyError.
 func BackupOpens(ctx context.Context, backup string, key accounts.Sealer) error {
 	return inBackup(backup, func(on session) error {
-		_, err := readIssuer(ctx, on, key)
+		_, err := readIssuerSecret(ctx, on, key)
 		return opensAll(ctx, on, key, err)
 	})
 }

@@ -28,6 +28,10 @@ type slot struct {
 	index   int                // in slots
 }
 
+func newSlot(hash accounts.KeyHash, who *accounts.Identity) *slot {
+	return &slot{hash: hash, who: who, subject: subjectOf(who), owner: ownerOf(who)}
+}
+
 func (r *ring) find(hash *accounts.KeyHash) *slot {
 	e := r.at[*hash]
 	if e != nil && !e.asked.Load() { // the look first: a store that is not needed slows the others

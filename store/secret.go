@@ -47,15 +47,12 @@ func newIssuerSecret() ([]byte, error) {
 	return secret, err
 }
 
-// readIssuer opens the checksum secret, which also proves that key is the one
+// readIssuerSecret opens the checksum secret, which also proves that key is the one
 // that everything in this store is sealed with: it is the last to be sealed anew
 // where the key is exchanged.
-func readIssuer(ctx context.Context, s session, key accounts.Sealer) (*accounts.Issuer, error) {
+func readIssuerSecret(ctx context.Context, s session, key accounts.Sealer) (accounts.Secret, error) {
 	secret, err := readSealed(ctx, s, key, issuerSecret)
-	if err != nil {
-		return nil, err
-	}
-	return accounts.NewIssuer(secret)
+	return accounts.NewSecret(string(secret)), err
 }
 
 // Sealed gives a secret of the installation, such as one that tokens are signed

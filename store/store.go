@@ -35,6 +35,14 @@ type Options struct {
 	Bus   Bus   // tells other nodes of changes at once, and this one of theirs; nil: there is none
 	Shelf Shelf // keeps for all nodes what one has read; nil: there is none
 
+	// Copy is the file in which a sealed copy is kept of what this node knows, in a
+	// folder that exists, where the database is PostgreSQL. Open then succeeds while
+	// the database is away: with what the copy says, or that on the Shelf; else with
+	// nothing, unless the server is there and refuses the login. Follow opens the
+	// database once it answers. Empty: none is kept, and Open needs the database. A
+	// file is its own copy, so that there is none of SQLite.
+	Copy string
+
 	// KeepSchema refuses a store whose tables are to be brought up to date first.
 	KeepSchema bool
 }
@@ -76,6 +84,10 @@ type Store struct {
 
 	others
 
+	copier *copier                 // nil: no copy is kept
+	absent atomic.Pointer[absence] // nil: the database was opened
+	opened chan struct{}           // closed then
+
 	// commit ends a change's transaction; a test puts a failing one here.
 	commit func(committer) error
 
@@ -91,7 +103,7 @@ type committer interface{ Commit() error }
 //
 // Errors: *accounts.WrongKeyError, *NewerSchemaError and *OlderSchemaError,
 // wrapped, with nothing touched; accounts.ErrUnavailable, and nothing else, where
-// the database does not answer, so that it may be tried again.
+// the database does not answer, so that it may be tried again; see Options.Copy.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Secret == nil {
 		return nil, errors.New("opening store: no secret key is given")
@@ -111,13 +123,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 			return nil, fmt.Errorf("opening store %s: %w", e, err)
 		}
 	}
-	opened, err := e.open(ctx)
+	from, err := o.begin(ctx, e)
 	if err != nil {
 		return nil, fmt.Errorf("opening store %s: %w", e, err)
-	}
-	at, err := readHead(ctx, session{on: opened.reader})
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("opening store %s: %w", e, err), opened.close())
 	}
 	s := &Store{
 		options: o, log: o.Log, engine: e,
@@ -125,17 +133,24 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		looks:   make(chan struct{}, o.lookers()),
 		commit:  committer.Commit,
 		closing: make(chan struct{}),
+		opened:  make(chan struct{}),
 	}
 	if o.Postgres != nil {
 		s.far = &postgresBell{at: o.Postgres, log: o.Log}
 	}
-	s.reader.begin(at)
-	s.pools.Store(opened)
+	s.reader.begin(from.at)
+	s.pools.Store(from.pools)
 	s.metrics = newMetrics(s)
 	s.keys = newCache(cacheShards, knownPerShard, unknownPerShard, s.metrics.outcomes(), s.lookUp)
-	if err := s.join(ctx, at); err != nil {
-		return nil, errors.Join(fmt.Errorf("opening store %s: %w", o.Path, err), s.Close())
+	if err := s.join(ctx, from); err != nil {
+		return nil, errors.Join(fmt.Errorf("opening store %s: %w", e, err), s.Close())
 	}
+	if from.away != nil {
+		s.standIn(from)
+	} else {
+		close(s.opened)
+	}
+	s.beginCopying()
 	s.enroll(ctx)
 	return s, nil
 }
@@ -153,7 +168,9 @@ func (s *Store) Close() error {
 	s.life.Unlock()
 
 	s.live.Wait()
+	s.copier.stop()
 	s.leave()
+	s.others.leave()
 	return s.pools.Load().close()
 }
 

@@ -33,6 +33,9 @@ func TestMain(m *testing.M) {
 	if path := os.Getenv(rotatePath); path != "" {
 		os.Exit(rotateUntilKilled(path, os.Getenv(rotateSeeds)))
 	}
+	if path := os.Getenv(store.CopyCrashPath); path != "" {
+		os.Exit(store.CopyUntilKilled(path))
+	}
 	goleak.VerifyTestMain(m)
 }
 

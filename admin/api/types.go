@@ -343,4 +343,8 @@ type StoreStatus struct {
 	OK        bool    `json:"ok"`
 	LatencyMS float64 `json:"latency_ms"`
 	Error     string  `json:"error,omitempty"`
+
+	Since  *time.Time `json:"since,omitempty"`   // it has not answered since then
+	Reason string     `json:"reason,omitempty"`  // why, in a few words
+	CopyOf *time.Time `json:"copy_of,omitempty"` // as of when the sealed copy is that is served meanwhile
 }

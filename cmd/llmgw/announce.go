@@ -19,6 +19,9 @@ const bannerWidth = 80
 // everybody else one log line without any secret.
 func (n *node) announce(ctx context.Context) error {
 	took := time.Since(n.begun)
+	if d := n.store.Degraded(); d != nil && n.away() {
+		return n.announceAway(d, took)
+	}
 	if !n.app.outIsTerm {
 		line := n.log.Info().Str("proxy", n.listener.Addr().String()).Str("admin", hostOf(told(&n.adminURL))).
 			Str("data", n.data).Str("store", n.store.Kind())

@@ -80,6 +80,9 @@ func (n *node) firstUpstreams(now time.Time) []builtinUpstream {
 // secret is shown on a terminal and nowhere else. It comes after the proxy's port
 // is bound, so that a start that fails on it loses no key that nobody saw.
 func (n *node) makeFirstKey(ctx context.Context) error {
+	if n.away() {
+		return nil
+	}
 	keys, err := n.store.Keys(ctx)
 	if err != nil || len(keys) > 0 {
 		return err

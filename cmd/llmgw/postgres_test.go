@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -56,8 +57,6 @@ func TestWhatKeepsAGatewayFromStartingOnPostgres(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	nowhere := *u
-	nowhere.Host = "127.0.0.1:1"
 	bare := *u
 	bare.User = url.User(u.User.Username())
 	missing := filepath.Join(t.TempDir(), "none")
@@ -79,10 +78,6 @@ func TestWhatKeepsAGatewayFromStartingOnPostgres(t *testing.T) {
 		"another secret key": {
 			env:  map[string]string{"LLMGW_SECRET_KEY": sharedKey("b")},
 			exit: exitInvalid, want: "the store cannot be read: it was encrypted with key",
-		},
-		"nobody listens there": {
-			env:  map[string]string{"LLMGW_STORE": nowhere.String()},
-			exit: exitFailed, want: "cannot reach Postgres at 127.0.0.1:1 (connection refused). Check LLMGW_STORE (from env), or start without it: llmgw serve --store sqlite",
 		},
 		"a password on the command line": {
 			args: []string{"--store", at}, exit: exitUsage, want: "do not put a password on the command line",
@@ -195,7 +190,7 @@ func TestPostgresThatGoesAwayWhileAGatewayRuns(t *testing.T) {
 		t.Errorf("with the store away, a known key is answered %d", status)
 	}
 	code, shown := types(t, "", "keys", "create", "late", "--data", g.data)
-	if code == exitDone || !strings.Contains(shown, "store unreachable; traffic continues with the rules in force, changes are refused") {
+	if code == exitDone || !regexp.MustCompile(`store unreachable( since [\d:]+)?; traffic continues with (revision 1|the rules in force), changes are refused`).MatchString(shown) {
 		t.Errorf("a change: exit %d: %s", code, shown)
 	}
 	if s := g.status(t); s.Store.OK || s.Store.Kind != "postgres" {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -93,7 +94,7 @@ func (a *app) serve(ctx context.Context) (err error) {
 
 	// The proxy listener is last: once it accepts, everything else answers.
 	for _, step := range []func(context.Context) error{
-		n.readCertificate, n.checkAdmin, n.openLog, n.openBus, n.openTracing, n.openBodyLog, n.openData, n.openSecretKey, n.openKeyring, n.openStore, n.resumeRotation, n.firstConfig,
+		n.readCertificate, n.checkAdmin, n.openLog, n.openBus, n.openTracing, n.openBodyLog, n.openData, n.openSecretKey, n.openKeyring, n.openStore, n.prepareStore,
 		n.startMock, n.openProxy,
 		n.startSocket, n.startAdmin, n.startMetrics, n.startTail, n.startProxy, n.announce,
 	} {
@@ -190,7 +191,7 @@ func (n *node) openStore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	o.Node = n.membership()
+	o.Node, o.Copy = n.membership(), filepath.Join(n.data, copyFileName)
 	opened, err := store.Open(ctx, n.withBus(o))
 	if err != nil {
 		return n.explainStore(err)
@@ -221,12 +222,21 @@ func (n *node) openProxy(ctx context.Context) error {
 	n.onClose(func() error { p.Close(); return nil })
 	n.store.OnConfig(p.Reload)
 	n.store.OnChange(p.Changed)
-	if err := n.store.Advance(ctx); err != nil {
+	if err := n.store.Advance(ctx); err != nil && !n.away() {
 		return failed(err, "loading the configuration: %v", err)
 	}
-	n.parts.Go(func() error { return n.store.Follow(n.ctx) })
+	n.parts.Go(n.follow)
 	n.beginNotingUses()
 	return n.register(p.Collector())
+}
+
+// follow keeps the node in step with the store. What keeps a store from being
+// opened that was away at the start ends the node, as it would have then.
+func (n *node) follow() error {
+	if err := n.store.Follow(n.ctx); err != nil {
+		return n.explainStore(err)
+	}
+	return nil
 }
 
 // reach is how far this gateway's requests may go, those of the upstream test

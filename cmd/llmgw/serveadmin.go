@@ -141,7 +141,7 @@ func (n *node) status(context.Context) api.Status {
 			InputTokens: total.InputTokens, OutputTokens: total.OutputTokens,
 		},
 		Rules: api.RulesStatus{Revision: revision},
-		Store: api.StoreStatus{Kind: n.store.Kind(), Place: n.storePlace()}, Bus: n.busStatus(), ConfigAgeS: n.store.Age().Seconds(),
+		Store: n.storeStatus(), Bus: n.busStatus(), ConfigAgeS: n.store.Age().Seconds(),
 		Problem: n.store.Problem(),
 	}
 	if ready != nil {

@@ -94,7 +94,14 @@ func storeLine(s api.StoreStatus) string {
 	if s.Place != "" {
 		s.Kind += " " + s.Place
 	}
-	if !s.OK {
+	switch {
+	case s.Since != nil:
+		text := fmt.Sprintf("%s not reachable since %s (%s)", s.Kind, s.Since.Local().Format(time.DateTime), s.Reason)
+		if s.CopyOf != nil {
+			text += ", served from the copy of " + s.CopyOf.Local().Format(time.DateTime)
+		}
+		return text
+	case !s.OK:
 		return s.Kind + " not reachable: " + s.Error
 	}
 	return fmt.Sprintf("%s ok %.1f ms", s.Kind, s.LatencyMS)
