@@ -24,6 +24,7 @@ func scenarios() []scenario {
 		{"postgres-down", "PostgreSQL is stopped", servePostgresDown},
 		{"older-copy", "PostgreSQL comes back with an older copy of its data", followOlderCopy},
 		{"redis", "Redis is frozen, killed, emptied, or was never there", serveRedisIll},
+		{"cold-start", "every node is started while PostgreSQL and Redis are down", startWithNothing},
 		{"rolling", "every node is restarted, one after the other, behind a load balancer", restartInTurn},
 		{"many-keys", "many keys from cold, and very many that are none", meetManyKeys},
 	}

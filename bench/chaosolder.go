@@ -133,12 +133,19 @@ func (f *fleet) answers(ctx context.Context, p lostPart) error {
 // know says whether every node decides by some rules, and takes the keys that it
 // should and no others.
 func (f *fleet) know(ctx context.Context, rules string, good map[string]bool) error {
-	want := chatReply()
 	for _, r := range f.nodes {
 		text, err := f.saying(ctx, r)
 		if err != nil || text != rules {
 			return errors.Join(fmt.Errorf("%s decides by %q", r.name, text), err)
 		}
+	}
+	return f.takes(ctx, good)
+}
+
+// takes says whether every node takes the keys that it should, and no others.
+func (f *fleet) takes(ctx context.Context, good map[string]bool) error {
+	want := chatReply()
+	for _, r := range f.nodes {
 		for secret, is := range good {
 			l := &lane{addr: r.addr}
 			a := l.ask(ctx, chatRequest("llmgw", secret, false), want)

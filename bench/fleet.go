@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -312,6 +313,14 @@ func (f *fleet) inStep(ctx context.Context) error {
 		if late || len(nodes) != len(f.nodes) {
 			return fmt.Errorf("%s sees %+v", r.name, nodes)
 		}
+	}
+	return nil
+}
+
+// forget removes all that a node that has ended has in its data directory.
+func (r *replica) forget() error {
+	if err := errors.Join(os.RemoveAll(r.data), os.Mkdir(r.data, 0o700)); err != nil {
+		return fmt.Errorf("emptying a data directory: %w", err)
 	}
 	return nil
 }
