@@ -112,13 +112,13 @@ func (f *fleet) fromCopy(ctx context.Context, r *report, known []madeKey, revoke
 		if err != nil {
 			return err
 		}
-		if a.StatusCode == http.StatusOK {
+		if a.status == http.StatusOK {
 			taken++
 		}
 		if a, err = n.showKey(ctx, unseen.Secret); err != nil {
 			return err
 		}
-		if !later(a) {
+		if !a.later() {
 			unsaid++
 		}
 	}
@@ -138,8 +138,8 @@ func (f *fleet) fromNothing(ctx context.Context, r *report, good madeKey) error 
 	for _, n := range f.nodes {
 		_, err := until(ctx, n.name+" is alive", startBound, func(ctx context.Context) error {
 			a, err := n.get(ctx, "/healthz", "")
-			if err == nil && a.StatusCode != http.StatusOK {
-				err = fmt.Errorf("status %d", a.StatusCode)
+			if err == nil && a.status != http.StatusOK {
+				err = fmt.Errorf("status %d", a.status)
 			}
 			return err
 		})
@@ -154,10 +154,10 @@ func (f *fleet) fromNothing(ctx context.Context, r *report, good madeKey) error 
 			if err != nil {
 				return err
 			}
-			if !later(a) {
+			if !a.later() {
 				wrong++
 			}
-			if a.StatusCode == http.StatusUnauthorized {
+			if a.status == http.StatusUnauthorized {
 				denied++
 			}
 		}
@@ -168,35 +168,38 @@ func (f *fleet) fromNothing(ctx context.Context, r *report, good madeKey) error 
 	return nil
 }
 
+// told is the head of an answer.
+type told struct {
+	status int
+	header http.Header
+}
+
 // later says whether an answer tells the caller to come again.
-func later(a *http.Response) bool {
-	return a.StatusCode == http.StatusServiceUnavailable && a.Header.Get("Retry-After") != ""
+func (a told) later() bool {
+	return a.status == http.StatusServiceUnavailable && a.header.Get("Retry-After") != ""
 }
 
 // showKey asks for a reply with a key, on a connection of its own.
-func (r *replica) showKey(ctx context.Context, secret string) (*http.Response, error) {
+func (r *replica) showKey(ctx context.Context, secret string) (told, error) {
 	return r.get(ctx, chatPath, secret)
 }
 
 // get asks for a path, with a chat where there is a key to show.
-func (r *replica) get(ctx context.Context, path, secret string) (*http.Response, error) {
+func (r *replica) get(ctx context.Context, path, secret string) (told, error) {
 	method, body := http.MethodGet, ""
 	if secret != "" {
 		method, body = http.MethodPost, `{"model":"`+model+`","messages":[]}`
 	}
-	ctx, cancel := context.WithTimeout(ctx, callBound)
-	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, method, "http://"+r.addr+path, strings.NewReader(body))
 	if err != nil {
-		return nil, fmt.Errorf("asking %s: %w", r.name, err)
+		return told{}, fmt.Errorf("asking %s: %w", r.name, err)
 	}
-	request.Close = true
 	request.Header.Set("Authorization", "Bearer "+secret)
 	request.Header.Set("Content-Type", "application/json")
-	answer, err := http.DefaultClient.Do(request)
+	answer, err := r.plain.Do(request)
 	if err != nil {
-		return nil, fmt.Errorf("asking %s: %w", r.name, err)
+		return told{}, fmt.Errorf("asking %s: %w", r.name, err)
 	}
 	_, err = io.Copy(io.Discard, answer.Body)
-	return answer, errors.Join(err, answer.Body.Close())
+	return told{answer.StatusCode, answer.Header}, errors.Join(err, answer.Body.Close())
 }

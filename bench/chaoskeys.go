@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -92,6 +93,10 @@ func (f *fleet) fromCold(ctx context.Context, c *callers, r *report) error {
 	if err != nil {
 		return err
 	}
+	excuses, err := f.excuses(ctx)
+	if err != nil {
+		return err
+	}
 	var g gathered
 	want := chatReply()
 	rate := len(c.asks)
@@ -106,14 +111,37 @@ func (f *fleet) fromCold(ctx context.Context, c *callers, r *report) error {
 	if err != nil {
 		return err
 	}
+	late, err := f.excuses(ctx)
+	if err != nil {
+		return err
+	}
 	looked := after.since(before)
 	r.allWhole(fmt.Sprintf("answered from cold at %d a second", rate), &g.round)
 	r.tell("answered from memory, from what another node read, from PostgreSQL", fmt.Sprintf("%d, %d, %d", looked.memory, looked.shelf, looked.store))
-	r.atMost("keys that nodes looked for in PostgreSQL, all nodes together", looked.store, len(c.asks))
+	r.tell("times that Redis was too late to be asked or told", strconv.Itoa(late-excuses))
+	r.atMost("keys that nodes looked for in PostgreSQL, all nodes together", looked.store, len(c.asks)+late-excuses)
 	if f.counts {
-		r.atMost("queries for keys that PostgreSQL counted", now-queries, len(c.asks))
+		r.atMost("queries for keys that PostgreSQL counted", now-queries, len(c.asks)+late-excuses)
 	}
 	return nil
+}
+
+// excuses is how often Redis did not say in time what another node had read, or was
+// not told: nobody waits for it longer than 50 ms, and a key is read twice rather.
+func (f *fleet) excuses(ctx context.Context) (n int, err error) {
+	for _, r := range f.nodes {
+		m, err := r.metrics(ctx)
+		if err != nil {
+			return 0, err
+		}
+		for _, outcome := range []string{"unanswered", "skipped"} {
+			n += int(m.sum("llmgw_shelf_total", `outcome="`+outcome+`"`))
+		}
+		for _, outcome := range []string{"failed", "dropped"} {
+			n += int(m.sum("llmgw_shelf_puts_total", `outcome="`+outcome+`"`))
+		}
+	}
+	return n, nil
 }
 
 // meetStrangers asks with keys that are none, as fast as answers come.

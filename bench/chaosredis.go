@@ -39,7 +39,7 @@ func illnesses() []illness {
 func serveRedisIll(ctx context.Context, f *fleet, r *report) error {
 	for _, ill := range illnesses() {
 		if err := f.sitOut(ctx, r, ill); err != nil {
-			return fmt.Errorf("Redis %s: %w", ill.name, err)
+			return fmt.Errorf("while Redis was %s: %w", ill.name, err)
 		}
 	}
 	return nil

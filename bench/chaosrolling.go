@@ -110,7 +110,7 @@ func (f *fleet) keepStreams(ctx context.Context, enough <-chan struct{}, addr st
 	request, want := lastingRequest(f.key), streamBody()
 	for range n {
 		s.all.Go(func() {
-			_ = wait(ctx, rand.N(f.every*streamEvents/2)) // so that they do not all end at once; where ctx has ended, asking says so
+			_ = wait(ctx, rand.N(f.scaled(rollingReady, time.Second))) // so that they do not all end at once; where ctx has ended, asking says so
 			for {
 				select {
 				case <-enough:

@@ -152,7 +152,7 @@ func passRedis(s *sieve, to io.Writer, from *bufio.Reader) error {
 		if err := readValue(from, &value); err != nil {
 			return err
 		}
-		if told(value.Bytes()) && s.losing() {
+		if isMessage(value.Bytes()) && s.losing() {
 			continue
 		}
 		if _, err := to.Write(value.Bytes()); err != nil {
@@ -161,7 +161,7 @@ func passRedis(s *sieve, to io.Writer, from *bufio.Reader) error {
 	}
 }
 
-func told(value []byte) bool {
+func isMessage(value []byte) bool {
 	for _, form := range []string{"*3\r\n$7\r\nmessage\r\n", ">3\r\n$7\r\nmessage\r\n"} {
 		if bytes.HasPrefix(value, []byte(form)) {
 			return true

@@ -49,7 +49,8 @@ type replica struct {
 	name           string
 	toStore, toBus *faults.Proxy
 	metricsAt      string
-	admin          *http.Client
+	admin          *http.Client // by its socket
+	plain          *http.Client // by its ports, on a connection for each call
 }
 
 // fleet starts servers and gateways, and equips them as an operator would.
@@ -114,7 +115,7 @@ func (f *fleet) replica(ctx context.Context, n int, secret string) (*replica, er
 	store, err2 := servers.Through(f.database, r.toStore.Address())
 	bus, err3 := servers.Through(f.redis.URL(), r.toBus.Address())
 	r.gateway = &gateway{binary: f.binary, data: data, addr: addr, log: &logTail{}, env: []string{"LLMGW_STORE=" + store, "LLMGW_BUS=" + bus, "LLMGW_SECRET_KEY=" + secret}}
-	r.admin = atSocket(data)
+	r.admin, r.plain = atSocket(data), &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: callBound}
 	return r, errors.Join(err, err1, err2, err3)
 }
 

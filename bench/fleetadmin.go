@@ -132,7 +132,7 @@ func (r *replica) metrics(ctx context.Context) (samples, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading metrics of %s: %w", r.name, err)
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := r.plain.Do(request)
 	if err != nil {
 		return nil, fmt.Errorf("reading metrics of %s: %w", r.name, err)
 	}
