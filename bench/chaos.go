@@ -49,20 +49,20 @@ func measureChaos(ctx context.Context, s *stand) error {
 		err := f.play(ctx, c)
 		missed = append(missed, err)
 		if ctx.Err() != nil || err != nil && !errors.Is(err, errMissed) {
-			break // the fleet is not what the next one needs
+			return errors.Join(append(missed, f.close())...) // the fleet is not what the next one needs
 		}
 	}
-	return errors.Join(append(missed, f.close())...)
+	return errors.Join(append(missed, f.settle(ctx), f.close())...)
 }
 
-// play runs one scenario, prints its figures, and looks whether the fleet is well
-// afterwards.
+// play runs one scenario, prints its figures, and looks whether every node reaches
+// everything afterwards.
 func (f *fleet) play(ctx context.Context, c scenario) error {
 	begun := time.Now()
 	r := &report{slack: f.slack}
 	err := c.run(ctx, f, r)
 	if err == nil {
-		err = f.settle(ctx)
+		err = f.connect(ctx)
 	}
 	fmt.Fprintf(f.out, "\n%s: %s (%s)\n", c.name, c.says, time.Since(begun).Round(time.Second))
 	if err != nil {

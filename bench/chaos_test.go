@@ -35,6 +35,9 @@ func TestChaos(t *testing.T) {
 			break // the fleet is not what the next one needs
 		}
 	}
+	if err := f.settle(context.WithoutCancel(t.Context())); err != nil && !t.Failed() {
+		t.Error(err)
+	}
 	if t.Failed() || testing.Verbose() {
 		t.Log(s.out.(*bytes.Buffer).String())
 	}

@@ -57,7 +57,7 @@ func startWithNothing(ctx context.Context, f *fleet, r *report) error {
 		return errors.Join(err, f.logs())
 	}
 	r.within("from nothing: all ready once both are back, without a restart", at.Sub(back), coldRecovered)
-	return f.settle(ctx)
+	return f.connect(ctx)
 }
 
 // learn has every node answer keys, and one that is revoked afterwards.

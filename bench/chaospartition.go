@@ -37,7 +37,7 @@ func changeBesidePartition(ctx context.Context, f *fleet, r *report) error {
 	if err := away.cutOff(true); err != nil {
 		return err
 	}
-	lasts := f.scaled(partitionLasts, 3*time.Second)
+	lasts := f.scaled(partitionLasts, time.Second)
 	served := make(chan *round, 1)
 	go func() { served <- c.call(ctx, partitionRate, lasts) }()
 	revision, err := f.changeRules(ctx, partitionChanges, lasts)

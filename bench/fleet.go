@@ -261,7 +261,7 @@ func until(ctx context.Context, what string, bound time.Duration, look func(cont
 }
 
 // settle waits until every node reaches store and bus and is seen to have what the
-// others have: how each scenario has to leave the fleet. That takes a few seconds,
+// others have: how scenarios have to leave the fleet. That takes a few seconds,
 // because nodes write down where they stand now and then.
 func (f *fleet) settle(ctx context.Context) error {
 	err := f.connect(ctx)
