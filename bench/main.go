@@ -194,6 +194,9 @@ func (o options) check(defaults options) error {
 	if defaults.scale > 0 && (!(o.scale > 0) || !(o.slack >= 1)) {
 		return errors.New("-scale must be more than 0 and -slack at least 1")
 	}
+	if _, err := chooseScenarios(o.scenario); err != nil {
+		return err
+	}
 	if o.burners < 0 {
 		return errors.New("-burners must not be less than 0")
 	}
