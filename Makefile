@@ -21,6 +21,7 @@ FUZZTIME  ?= 10s
 BENCH     ?= .
 COUNT     ?= 6
 SEEDS     ?= 10000
+SCALE     ?= 1
 TESTFLAGS ?=
 ARGS      ?=
 
@@ -87,6 +88,10 @@ h2spec: $(TOOLS)/h2spec ## HTTP/2 conformance, beside Go's own server in the sam
 .PHONY: bench-slow
 bench-slow: ## requests beside 5,000 slow connections; fails where one notices (Linux, about 90 s)
 	$(GO) run ./bench slow
+
+.PHONY: chaos
+chaos: ## three gateways while PostgreSQL, Redis and they themselves fail; prints figures beside their aims, fails where one is missed (about 25 min; SCALE=0.1 is shorter)
+	$(GO) run ./bench chaos -scale $(SCALE) $(ARGS)
 
 .PHONY: cover
 cover: ## coverage by package, and .build/cover.html

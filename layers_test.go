@@ -51,7 +51,7 @@ func plan(fences []fence) house {
 			"admin":      {may: []string{"accounts", "rules", "admin/api"}},
 			"tui":        {may: []string{"admin/api"}},
 			"cmd/llmgw":  {all: true},
-			"bench":      {may: []string{"store/storetest/servers"}}, // measures binaries from outside
+			"bench":      {may: []string{"store/storetest/servers", "store/storetest/faults"}}, // measures binaries from outside
 
 			"store/storetest/servers": {}, // somebody else's programs, for tests and bench
 			"store/storetest/faults":  {}, // what happens on the way to them

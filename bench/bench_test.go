@@ -104,6 +104,9 @@ func TestFlagsThatWouldMeasureNothingAreRefused(t *testing.T) {
 		"ready -c 1":         "flag provided but not defined",
 		"idle twice":         `no argument "twice"`,
 		"paced -every 0s":    "-every must be more than 0",
+		"chaos -scale 0":     "-scale must be more than 0",
+		"chaos -slack 0.5":   "-slack at least 1",
+		"chaos -scenario x":  `no scenario "x"; there are revoke, `,
 		"nothing":            `no command "nothing"`,
 		"":                   "no command given",
 	} {

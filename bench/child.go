@@ -76,10 +76,13 @@ func start(cmd *exec.Cmd) (*child, error) {
 }
 
 // stop interrupts the process, and kills it where it does not listen.
-func (c *child) stop() error {
-	_ = c.cmd.Process.Signal(os.Interrupt) // where it has ended already, Wait says how
+func (c *child) stop() error { return c.end(os.Interrupt, endBound) }
+
+// end asks the process to end, and kills it where it has not within a time.
+func (c *child) end(wish os.Signal, within time.Duration) error {
+	_ = c.cmd.Process.Signal(wish) // where it has ended already, Wait says how
 	go func() { c.ended <- c.cmd.Wait() }()
-	timer := time.NewTimer(endBound)
+	timer := time.NewTimer(within)
 	defer timer.Stop()
 	select {
 	case err := <-c.ended:

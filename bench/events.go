@@ -120,13 +120,18 @@ func (f *listening) row(t *table, conns int, floor *series) error {
 	return nil
 }
 
+// atSocket is a client of the gateway that has a data directory, by its socket.
+func atSocket(data string) *http.Client {
+	return &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(data, "admin.sock"))
+	}}}
+}
+
 // listen opens n streams of events at the admin socket. stop ends them and tells
 // what they heard together.
 func listen(ctx context.Context, data string, n int) (stop func() (heard, error)) {
 	ctx, cancel := context.WithCancel(ctx)
-	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(data, "admin.sock"))
-	}}}
+	client := atSocket(data)
 	all, errs := make([]heard, n), make([]error, n)
 	var begun, ended sync.WaitGroup
 	begun.Add(n)

@@ -32,6 +32,19 @@ func medianRatio(values, floor []float64) (float64, error) {
 	return median(all)
 }
 
+// medianDifference gives the median of what each round's value exceeds the
+// floor's of the same round by.
+func medianDifference(values, floor []float64) (float64, error) {
+	if len(values) != len(floor) {
+		return 0, errors.New("rounds without a partner")
+	}
+	all := make([]float64, len(values))
+	for i := range values {
+		all[i] = values[i] - floor[i]
+	}
+	return median(all)
+}
+
 // ratioRange gives the least and the most of the rounds' ratios: how much the
 // machine did beside.
 func ratioRange(values, floor []float64) (least, most float64, err error) {

@@ -27,16 +27,18 @@ type gateway struct {
 	data   string
 	addr   string
 	key    string
+	env    []string // more of its environment
 	log    *logTail
 }
 
-// buildGateway builds the binary as a release does.
+// buildGateway builds the binary as make does, so that what make has compiled
+// serves.
 func buildGateway(ctx context.Context, dir string) (string, error) {
 	binary := filepath.Join(dir, "llmgw")
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-o", binary, "./cmd/llmgw")
+	cmd := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", binary, "github.com/llmgw/llmgw/cmd/llmgw")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building the gateway (run this at the top of the repository): %w\n%s", err, out)
+		return "", fmt.Errorf("building the gateway (run this in the repository): %w\n%s", err, out)
 	}
 	return binary, nil
 }
@@ -48,13 +50,18 @@ func launch(ctx context.Context, binary, data string, more ...string) (*gateway,
 		return nil, err
 	}
 	g := &gateway{binary: binary, data: data, addr: addr, log: &logTail{}}
-	cmd := g.command(ctx, append([]string{"serve", "--listen", addr, "--admin-listen", "127.0.0.1:0",
+	return g, g.begin(ctx, more...)
+}
+
+// begin starts the process, for the first time or again.
+func (g *gateway) begin(ctx context.Context, more ...string) (err error) {
+	cmd := g.command(ctx, append([]string{"serve", "--listen", g.addr, "--admin-listen", "127.0.0.1:0",
 		"--no-detect", "--no-mock", "--log-format", "json", "--drain-delay", "0", "--drain", "1s"}, more...)...)
 	cmd.Stderr = g.log // a pipe that is read
 	if g.child, err = start(cmd); err != nil {
-		return nil, fmt.Errorf("starting llmgw: %w", err)
+		return fmt.Errorf("starting llmgw: %w", err)
 	}
-	return g, nil
+	return nil
 }
 
 // startGateway starts a gateway that sends every bench request to an upstream,
@@ -77,7 +84,7 @@ func startGateway(ctx context.Context, binary, data, upstream string, more ...st
 // environment that could change what it does.
 func (g *gateway) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, g.binary, append(args, "--data", g.data)...)
-	cmd.Env = []string{"HOME=" + g.data, "PATH=" + os.Getenv("PATH")}
+	cmd.Env = append([]string{"HOME=" + g.data, "PATH=" + os.Getenv("PATH")}, g.env...)
 	cmd.Dir = filepath.Dir(g.data)
 	return cmd
 }

@@ -11,7 +11,9 @@
 //  6. load.go      connections that ask and compare every byte (wire.go, verdict.go); crowd.go keeps many streams open
 //  7. requests.go, chunks.go, paced.go, cut.go, leave.go, idle.go, slow.go, logins.go, spec.go, events.go, ready.go:
 //     what is measured; siege.go keeps slow connections open
-//  8. figures.go   medians, percentiles, ratios of rounds; compare.go interleaves them, table.go prints them
+//  8. chaos.go     gateways that share servers (fleet.go, fleetadmin.go) while something goes wrong (chaos*.go): deaf.go loses
+//     messages between them, balance.go stands before them, openload.go asks them, report.go holds figures against aims
+//  9. figures.go   medians, percentiles, ratios of rounds; compare.go interleaves them, table.go prints them
 //
 // The figure to trust is the CPU time of the gateway's process for each request
 // or chunk as a ratio to the floor's: times and rates on a shared machine are
@@ -34,7 +36,7 @@ import (
 )
 
 // longest bounds a whole run, whatever hangs.
-const longest = 20 * time.Minute
+const longest = time.Hour
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -66,6 +68,10 @@ type options struct {
 	burners int
 	binary  string
 	tool    string
+
+	scenario string  // which, with commas between them; empty: all
+	scale    float64 // of times and numbers, to those of the aims
+	slack    float64 // see report
 }
 
 func commands() []command {
@@ -80,6 +86,7 @@ func commands() []command {
 		{"logins", "delay of requests while people log in all the time", options{n: 200, rounds: 5, seconds: 3 * time.Second}, measureLogins},
 		{"h2spec", "what h2spec says, beside Go's own server; fails where the gateway passes less", options{tool: ".tools/h2spec"}, measureSpec},
 		{"events", "CPU of 1 KB requests while nobody, one and eight listen to the gateway's events", options{conns: []int{16}, rate: 5000, rounds: 7, seconds: 2 * time.Second}, measureEvents},
+		{"chaos", "gateways that share a PostgreSQL and a Redis while things go wrong; fails where an aim is missed", options{scale: 1, slack: 1, every: 100 * time.Millisecond}, measureChaos},
 		{"ready", "from exec to the first /readyz, empty store", options{rounds: 10}, measureReady},
 	}
 }
@@ -162,6 +169,11 @@ func (c command) parse(args []string, complaints io.Writer) (options, error) {
 	if o.tool != "" {
 		flags.StringVar(&o.tool, "tool", o.tool, "the program that tries it (`FILE`)")
 	}
+	if o.scale > 0 {
+		flags.StringVar(&o.scenario, "scenario", "", "which of them, `NAME,NAME…` (default all): "+strings.Join(scenarioNames(), ", "))
+		flags.Float64Var(&o.scale, "scale", o.scale, "how long and how many, as a share of what the aims speak of (`SHARE`)")
+		flags.Float64Var(&o.slack, "slack", o.slack, "by how much times may exceed their aims, on a machine that does other things (`FACTOR`)")
+	}
 	flags.StringVar(&o.binary, "llmgw", "", "the gateway's binary; without it, it is built from ./cmd/llmgw (`FILE`)")
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -178,6 +190,12 @@ func (o options) check(defaults options) error {
 		if pair[1] > 0 && pair[0] < 1 {
 			return fmt.Errorf("-%s must be more than 0", name)
 		}
+	}
+	if defaults.scale > 0 && (!(o.scale > 0) || !(o.slack >= 1)) {
+		return errors.New("-scale must be more than 0 and -slack at least 1")
+	}
+	if _, err := chooseScenarios(o.scenario); err != nil {
+		return err
 	}
 	if o.burners < 0 {
 		return errors.New("-burners must not be less than 0")

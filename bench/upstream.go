@@ -24,6 +24,7 @@ const (
 	answerPaced  = "paced"  // stamped events without end, one at a time
 	answerIdle   = "idle"   // one event, and then nothing
 	answerEither = "either" // a reply, or events without a pause where floodID is asked for
+	answerAtEase = "atease" // a reply, or where lastingID is asked for a whole stream, one event at a time
 )
 
 // serveUpstream is the role of a provider. It speaks HTTP/1.1 on a bare socket:
@@ -144,7 +145,9 @@ func player(answer string, every time.Duration) (part, error) {
 	case answerEager:
 		return eager(wholeStream()), nil
 	case answerEither:
-		return either(saying(wholeReply()), flooding([]byte(streamHead), chunked(streamEvent(0)))), nil
+		return either(floodID, saying(wholeReply()), flooding([]byte(streamHead), chunked(streamEvent(0)))), nil
+	case answerAtEase:
+		return either(lastingID, saying(wholeReply()), lasting(every)), nil
 	case answerIdle:
 		return idling(slices.Concat([]byte(streamHead), chunked(streamEvent(0)))), nil
 	case answerPaced:
@@ -207,16 +210,39 @@ func idling(text []byte) part {
 	}
 }
 
-// floodID is the id of an exchange that asks for a flood.
-const floodID = "flood"
+// Ids of exchanges that ask for something else than a reply.
+const (
+	floodID   = "flood"
+	lastingID = "lasting"
+)
 
-// either answers by one part, or by the other where a flood is asked for.
-func either(reply, flood part) part {
+// either answers by one part, or by the other where an exchange has this id.
+func either(id string, reply, other part) part {
 	return func(conn net.Conn, r *bufio.Reader, a asked) bool {
-		if a.id == floodID {
-			return flood(conn, r, a)
+		if a.id == id {
+			return other(conn, r, a)
 		}
 		return reply(conn, r, a)
+	}
+}
+
+// lasting says a whole stream, one event after the other with a pause between.
+func lasting(every time.Duration) part {
+	return func(conn net.Conn, r *bufio.Reader, a asked) bool {
+		if _, err := r.Discard(a.length); err != nil {
+			return false
+		}
+		_, err := io.WriteString(conn, streamHead)
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for n := 0; n < streamEvents && err == nil; n++ {
+			_, err = conn.Write(chunked(streamEvent(n)))
+			<-tick.C
+		}
+		if err == nil {
+			_, err = io.WriteString(conn, lastChunk)
+		}
+		return err == nil
 	}
 }
 

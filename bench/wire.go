@@ -61,7 +61,7 @@ func (w *wire) ask(request []byte, c *checker) (v verdict, last bool, err error)
 	if h.status != 200 {
 		text := make([]byte, min(w.r.Buffered(), 300))
 		_, _ = io.ReadFull(w.r, text) // only what is there already
-		return failed, true, fmt.Errorf("status %d: %s", h.status, text)
+		return failed, true, &statusError{h.status, string(text)}
 	}
 	err = w.readBody(h, c)
 	if w.r.Buffered() > 0 {
@@ -69,6 +69,15 @@ func (w *wire) ask(request []byte, c *checker) (v verdict, last bool, err error)
 	}
 	return c.judge(err == nil), h.last, err
 }
+
+// statusError is an answer with another status than 200, and the beginning of
+// what it says.
+type statusError struct {
+	status int
+	text   string
+}
+
+func (e *statusError) Error() string { return fmt.Sprintf("status %d: %s", e.status, e.text) }
 
 func (w *wire) readHead() (head, error) {
 	h := head{length: -1}

@@ -222,7 +222,7 @@ func (n *node) openProxy(ctx context.Context) error {
 	n.onClose(func() error { p.Close(); return nil })
 	n.store.OnConfig(p.Reload)
 	n.store.OnChange(p.Changed)
-	if err := n.store.Advance(ctx); err != nil && !n.away() {
+	if err := n.loadFirst(ctx); err != nil && !n.away() {
 		return failed(err, "loading the configuration: %v", err)
 	}
 	n.parts.Go(n.follow)

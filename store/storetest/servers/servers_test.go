@@ -388,3 +388,33 @@ func TestAURLGoesThroughAnotherAddress(t *testing.T) {
 		t.Errorf("what is no URL: %v", err)
 	}
 }
+
+func TestPostgresCountsStatements(t *testing.T) {
+	p := servers.PrivatePostgres(t, servers.PostgresOptions{})
+	at, err := p.Empty(t.Context())
+	must(t, err)
+	must(t, p.Run(t.Context(), at, `CREATE TABLE things (n int); INSERT INTO things VALUES (1), (2)`))
+	counts, err := p.CountStatements(t.Context())
+	must(t, err)
+	if !counts {
+		t.Skip("NOT TESTED HERE: this PostgreSQL lacks pg_stat_statements")
+	}
+	for range 3 {
+		if got := one(t, at, `SELECT count(*) FROM things`); got != "2" {
+			t.Fatalf("%s things", got)
+		}
+	}
+	for text, want := range map[string]int64{"count(*) FROM things": 3, "FROM nothings": 0} {
+		if n, err := p.Statements(t.Context(), text); err != nil || n != want {
+			t.Errorf("%q was asked %d times, %v; want %d", text, n, err, want)
+		}
+	}
+	must(t, p.Stop())
+	must(t, p.Start(t.Context()))
+	if n, err := p.Statements(t.Context(), "FROM things"); err != nil || n != 3 {
+		t.Errorf("after a restart %d, %v", n, err)
+	}
+	if err := p.Run(t.Context(), p.URL(), `SELECT 1`); err == nil {
+		t.Error("statements ran in a database that was not made here")
+	}
+}
