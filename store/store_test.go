@@ -21,6 +21,7 @@ import (
 	"github.com/llmgw/llmgw/accounts"
 	"github.com/llmgw/llmgw/store"
 	"github.com/llmgw/llmgw/store/storetest"
+	"github.com/llmgw/llmgw/store/storetest/servers"
 )
 
 func TestMain(m *testing.M) {
@@ -36,7 +37,13 @@ func TestMain(m *testing.M) {
 	if path := os.Getenv(store.CopyCrashPath); path != "" {
 		os.Exit(store.CopyUntilKilled(path))
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		if err := servers.DropTemplates(context.Background()); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = max(code, 1)
+		}
+		os.Exit(code)
+	}))
 }
 
 func TestContract(t *testing.T) {
