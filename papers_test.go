@@ -3,6 +3,7 @@ package llmgw_test
 import (
 	"os"
 	"path"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -64,7 +65,7 @@ func TestEveryMakeTargetThatIsWrittenAboutExists(t *testing.T) {
 		targets[m[1]] = true
 	}
 	mentioned := regexp.MustCompile("(?m)(?:^|`)make ([a-z0-9-]+)")
-	for _, name := range []string{"README.md", "CONTRIBUTING.md", "Makefile", ".ci/run"} {
+	for _, name := range append(pages(t), "Makefile", ".ci/run") {
 		for _, m := range mentioned.FindAllStringSubmatch(read(t, name), -1) {
 			if !targets[m[1]] {
 				t.Errorf("%s tells of `make %s`, and there is no such target", name, m[1])
@@ -75,10 +76,47 @@ func TestEveryMakeTargetThatIsWrittenAboutExists(t *testing.T) {
 
 func TestEveryLinkBetweenPagesLeadsSomewhere(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
-	for _, name := range []string{"README.md", "CONTRIBUTING.md", "CHANGELOG.md"} {
+	for _, name := range pages(t) {
 		for _, m := range link.FindAllStringSubmatch(read(t, name), -1) {
-			if _, err := os.Stat(m[1]); err != nil {
+			if _, err := os.Stat(filepath.Join(filepath.Dir(name), m[1])); err != nil {
 				t.Errorf("%s links to %s: %v", name, m[1], err)
+			}
+		}
+	}
+}
+
+// pages are those that people read.
+func pages(t *testing.T) []string {
+	t.Helper()
+	more, err := filepath.Glob("docs/*.md")
+	if err != nil || len(more) == 0 {
+		t.Fatalf("no pages in docs: %v", err)
+	}
+	return append(more, "README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+}
+
+func TestEveryMetricThatIsWrittenAboutExists(t *testing.T) {
+	metric := regexp.MustCompile(`\bllmgw_[a-z_]*[a-z]\b`)
+	quoted := regexp.MustCompile(`"(?:llmgw_)?([a-z]+_[a-z_]*[a-z])"`) // the proxy puts the first word before all of its own
+	named := map[string]bool{}
+	for _, folder := range []string{"cmd", "proxy", "store", "admin"} {
+		err := filepath.WalkDir(folder, func(path string, _ os.DirEntry, err error) error {
+			if err != nil || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			for _, m := range quoted.FindAllStringSubmatch(read(t, path), -1) {
+				named["llmgw_"+m[1]] = true
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, page := range pages(t) {
+		for _, name := range metric.FindAllString(read(t, page), -1) {
+			if !named[name] {
+				t.Errorf("%s tells of %s, which no code names", page, name)
 			}
 		}
 	}
