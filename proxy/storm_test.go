@@ -146,6 +146,10 @@ func (g *gateway) stormOnce(tag string) {
 // oneLineEach looks at every access line: one for a request, with a reason.
 func (g *gateway) oneLineEach(t *testing.T) {
 	t.Helper()
+	// An exchange is no longer in flight a moment before its line is written.
+	g.until("a line of each request", func() bool {
+		return int64(strings.Count(g.log.text(), `"message":"request"`)) >= g.proxy.Totals().Requests
+	})
 	seen := map[any]bool{}
 	reasons := map[any]int{}
 	for line := range strings.SplitSeq(g.log.text(), "\n") {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -106,7 +107,7 @@ func (e *ear) lost(log zerolog.Logger, err error, means string) {
 
 // unheard says what it means that this node does not hear the bus.
 func (s *Store) unheard() string {
-	by := "the " + s.options.PollEvery.String() + " poll"
+	by := fmt.Sprintf("the %g s poll", s.options.PollEvery.Seconds())
 	if s.far != nil {
 		by = "NOTIFY or " + by
 	}

@@ -89,7 +89,7 @@ func TestASecretSettingIsNeverShown(t *testing.T) {
 	}{
 		{"a secret", "hunter2", "***", true},
 		{"no secret", "", "", true},
-		{"a password in a URL", "postgres://llmgw:hunter2@db/llmgw", "postgres://llmgw:xxxxx@db/llmgw", false},
+		{"a password in a URL", "postgres://llmgw:hunter2@db/llmgw", "postgres://llmgw:***@db/llmgw", false},
 		{"a path", "/var/lib/llmgw", "/var/lib/llmgw", false},
 	} {
 		if got := masked(setting{secret: c.secret}, c.value); got != c.want {
