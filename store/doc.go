@@ -41,8 +41,9 @@
 // and Follow opens the database once it answers (absence). SQLite needs none: the
 // file is here, or there is no store.
 //
-// Beside the log stands what is no change and is kept in no memory: sessions of
-// the admin API, and when keys were last used.
+// Beside the log stands what is no change and is kept in no memory: logins to the
+// admin API and their renewing, and when keys and tokens were last used. Making and
+// ending personal access tokens and admin links are changes like any other.
 //
 // RotateSecret exchanges the key that everything is sealed with, while it is
 // read. Backup copies the store while it is written to; VerifyBackup and Restore

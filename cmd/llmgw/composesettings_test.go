@@ -9,7 +9,7 @@ import (
 )
 
 func TestWhatTheComposeFileSetsAreSettings(t *testing.T) {
-	settings := map[string]setting{"LLMGW_BUS": {}} // beside the table until it is in it
+	settings := map[string]setting{}
 	for _, s := range settingsTable() {
 		if s.is(inEnv) {
 			settings[s.variable()] = s

@@ -22,6 +22,10 @@ func (s *settings) placeholders() error {
 			if strings.HasPrefix(text, placeholder) {
 				say = "is the example's placeholder; make a key: openssl rand -base64 32"
 			}
+		case "store-password", "bus-password":
+			if strings.HasPrefix(text, placeholder) {
+				say = "is the example's placeholder; make one: openssl rand -hex 24"
+			}
 		case "store", "bus":
 			if strings.HasPrefix(urlPassword(text), placeholder) {
 				say = "the password in it is the example's placeholder; make one: openssl rand -hex 24"
