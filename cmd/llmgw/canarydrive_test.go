@@ -224,7 +224,7 @@ func (s *scan) operate() {
 	s.t.Helper()
 	for _, command := range []string{
 		"status", "keys list -o json", "users list -o wide", "upstreams list -o wide", "upstreams get sealed referred filed -o json", "bindings list",
-		"rules list", "rules export", "rules history -o json", "audit list -o json", "audit list", "secret check -o json", "tokens list --user dana",
+		"rules list", "rules export", "export", "export -o json", "status -o json", "rules history -o json", "audit list -o json", "audit list", "secret check -o json", "tokens list --user dana",
 		"rules explain --model sealed-do-ok --path /v1/chat/completions --key control-name --all -o json", "config show --origin",
 	} {
 		s.types(exitDone, "", "", strings.Fields(command)...)

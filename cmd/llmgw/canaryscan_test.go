@@ -57,7 +57,7 @@ func TestNoSecretIsEverShown(t *testing.T) {
 	s.files()
 	s.show("log", s.logged.String())
 
-	for _, kind := range []string{"log", "GET /api/v1/audit", "GET /api/v1/keys", "llmgw audit", "events", "file llmgw.db", "backup"} {
+	for _, kind := range []string{"log", "GET /api/v1/audit", "GET /api/v1/keys", "llmgw audit", "llmgw export", "events", "file llmgw.db", "backup"} {
 		if !s.seen(kind, "control-name") {
 			t.Errorf("the name of a key is not found in %s, so that this proves nothing of it", kind)
 		}
