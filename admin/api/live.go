@@ -55,6 +55,22 @@ type Exchange struct {
 	Attempts      int       `json:"attempts"`
 	Revision      int64     `json:"revision"`
 	Node          string    `json:"node"`
+	Timing        *Timing   `json:"timing,omitempty"` // of one that was sent to an upstream
+}
+
+// Timing is when what of an exchange was, in milliseconds after its first byte;
+// of what did not happen, 0.
+type Timing struct {
+	Body       float64 `json:"body_ms,omitempty"`    // the request's body was there
+	Dispatched float64 `json:"dispatched_ms"`        // the last attempt was given to the transport
+	Connect    float64 `json:"connect_ms,omitempty"` // how long a new connection took; 0: one was there
+	Header     float64 `json:"header_ms,omitempty"`  // the answer's head was there
+	FirstByte  float64 `json:"first_byte_ms,omitempty"`
+	Chunks     int64   `json:"chunks,omitempty"`         // writes to the client
+	Gap        float64 `json:"longest_gap_ms,omitempty"` // between two of them
+	GapAt      float64 `json:"longest_gap_at_ms,omitempty"`
+	GapStep    float64 `json:"gap_step_ms,omitempty"` // what one of Gaps stands for
+	Gaps       []int32 `json:"gaps_ms,omitempty"`     // the longest gap that ended in each step since the first byte, 32 at most
 }
 
 // Event is one server-sent event of /api/v1/events: exactly one field is set,
