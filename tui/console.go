@@ -57,10 +57,10 @@ func Run(ctx context.Context, o Options) error {
 	}
 	_, err = tea.NewProgram(c, settings...).Run()
 	c.close()
-	if errors.Is(err, tea.ErrProgramKilled) && ctx.Err() != nil || errors.Is(err, tea.ErrInterrupted) {
-		return nil // it was told to end
+	if toldToEnd := errors.Is(err, tea.ErrProgramKilled) && ctx.Err() != nil || errors.Is(err, tea.ErrInterrupted); !toldToEnd {
+		return err
 	}
-	return err
+	return nil
 }
 
 // newConsole makes a console that has drawn nothing yet.
@@ -161,7 +161,8 @@ func (c *console) take(msg tea.Msg) tea.Cmd {
 	case tea.MouseMsg:
 		return c.point(m)
 	case ticked:
-		return tea.Batch(tick(), c.pass(), c.need())
+		c.pass()
+		return tea.Batch(tick(), c.need())
 	case fed:
 		return c.hear(m)
 	case loaded:
@@ -213,12 +214,11 @@ func (c *console) keep(m loaded) tea.Cmd {
 }
 
 // pass lets a second pass.
-func (c *console) pass() tea.Cmd {
+func (c *console) pass() {
 	d := c.desk
 	if d.notes.text != "" && d.now().Sub(d.notes.at) >= noteStays {
 		d.notes = notes{}
 	}
-	return nil
 }
 
 // hear takes in what came on the stream.
@@ -382,13 +382,7 @@ func (c *console) general(name, key string) tea.Cmd {
 	case "window":
 		d.nextWindow()
 	case "refresh":
-		for _, n := range c.shown().needs() {
-			d.books.of(n.book).spoil()
-		}
-		d.retryFailed(c.shown().needs())
-		if d.link.state == lost {
-			return c.listen()
-		}
+		return c.refresh()
 	case "log":
 		d.openLog()
 	case "mouse":
@@ -483,11 +477,16 @@ func windows() []time.Duration {
 	return []time.Duration{time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour}
 }
 
-// retryFailed has what could not be loaded be tried again.
-func (d *desk) retryFailed(needs []need) {
-	for _, n := range needs {
-		d.books.of(n.book).forgive()
+// refresh asks for everything that is shown again, and tries what failed again.
+func (c *console) refresh() tea.Cmd {
+	for _, n := range c.shown().needs() {
+		c.desk.books.of(n.book).spoil()
+		c.desk.books.of(n.book).forgive()
 	}
+	if c.desk.link.state == lost {
+		return c.listen()
+	}
+	return nil
 }
 
 // screenNamed finds a screen by its name, or by the beginning of it.

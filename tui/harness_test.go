@@ -200,7 +200,7 @@ func play(t *testing.T, w, h int, change func(*Options, *fake), do func(*stage))
 		defer func() {
 			c.close()
 			cancel()
-			time.Sleep(time.Minute) // what ticks and pauses has its end
+			time.Sleep(time.Minute) //nolint:forbidigo // the bubble's time: what ticks and pauses has its end
 		}()
 		s.run(c.Init())
 		s.send(tea.WindowSizeMsg{Width: w, Height: h})
@@ -264,7 +264,7 @@ func (s *stage) wait(d time.Duration) {
 		if left <= 0 {
 			return
 		}
-		time.Sleep(min(left, 50*time.Millisecond))
+		time.Sleep(min(left, 50*time.Millisecond)) //nolint:forbidigo // the bubble's time
 	}
 }
 
