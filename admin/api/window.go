@@ -40,9 +40,9 @@ type Point struct {
 // Share is one name's part: of a key, user, model, upstream or rule.
 type Share struct {
 	Kind string `json:"kind" enum:"key,user,model,upstream,rule"`
-	Name string `json:"name"` // empty: none, or all that there was no room for
+	Name string `json:"name"` // empty, and last: none, or all that there was no room for
 	Counts
-	Series []int64 `json:"series,omitempty"` // requests in each of 15 parts of the window, the oldest first
+	Series []int64 `json:"series,omitempty"` // requests in equal parts of the window, 15 at most, the oldest first
 }
 
 // Trouble is exchanges that ended alike and not well, one after the other.
