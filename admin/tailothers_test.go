@@ -29,7 +29,10 @@ type neighbour struct {
 }
 
 // withNeighbour starts a gateway anew, beside another node named b1.
-func (g *gateway) withNeighbour(t *testing.T) *neighbour { t.Helper(); return g.withNeighbourWho(t, nil) }
+func (g *gateway) withNeighbour(t *testing.T) *neighbour {
+	t.Helper()
+	return g.withNeighbourWho(t, nil)
+}
 
 // withNeighbourWho is withNeighbour, and the other node tells what ended there.
 func (g *gateway) withNeighbourWho(t *testing.T, tells func(window.Query) window.Part) *neighbour {

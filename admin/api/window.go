@@ -30,7 +30,7 @@ type Counts struct {
 	FirstTokenP95 float64 `json:"first_token_p95_ms,omitempty"`
 }
 
-// Point is one step of a series. Nothing is known of a step before Known.
+// Point is one step of a series.
 type Point struct {
 	Counts
 	InFlight int64 `json:"in_flight"`         // the most that were seen at once

@@ -200,11 +200,11 @@ func (t *table) each(f func(name string, s *Sum)) {
 	for name, s := range t.open {
 		f(name, s)
 	}
+	var s Sum
 	var times Times
 	for i := range t.closed {
 		l := &t.closed[i]
-		s := l.sum
-		if l.times != "" {
+		if s = l.sum; l.times != "" {
 			times = Times{}
 			s.Times = &times
 			_ = s.Times.addPacked([]byte(l.times)) // it was packed here

@@ -17,21 +17,21 @@ const (
 // to last.
 type troubles []api.Trouble
 
-func (all *troubles) count(x *api.Exchange) {
+func (g *troubles) count(x *api.Exchange) {
 	if outcomeOf(x) == fine {
 		return
 	}
 	t := api.Trouble{First: x.Time}
-	if at := slices.IndexFunc(*all, func(t api.Trouble) bool { return alike(&t, x) }); at >= 0 {
-		t = (*all)[at]
-		*all = slices.Delete(*all, at, at+1)
+	if at := slices.IndexFunc(*g, func(t api.Trouble) bool { return alike(&t, x) }); at >= 0 {
+		t = (*g)[at]
+		*g = slices.Delete(*g, at, at+1)
 	}
 	t.Count++
 	t.Time, t.Key, t.Last, t.Node = x.Time, x.Key, x.RequestID, x.Node
 	t.Status, t.Reason, t.Error, t.Upstream, t.Model = x.Status, x.EndReason, x.Error, x.Upstream, x.Model
-	*all = append(*all, t)
-	if n := len(*all); n > mostTrouble {
-		*all = slices.Delete(*all, 0, n-mostTrouble)
+	*g = append(*g, t)
+	if over := len(*g) - mostTrouble; over > 0 {
+		*g = slices.Delete(*g, 0, over)
 	}
 }
 
