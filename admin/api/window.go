@@ -7,7 +7,7 @@ import "time"
 type Window struct {
 	Until   time.Time `json:"until"`
 	WindowS float64   `json:"window_seconds"`        // as asked
-	SinceS  float64   `json:"since_seconds"`         // how much of it the oldest of the nodes has seen: less after a start
+	SinceS  float64   `json:"since_seconds"`         // how much of it the oldest of the nodes has seen: less after a start, and a moment less always, as steps are whole
 	StepS   float64   `json:"step_seconds"`          // of the series
 	Total   Counts    `json:"total"`                 //
 	Series  []Point   `json:"series"`                // the oldest first; the last one is under way

@@ -101,7 +101,7 @@ func TestWhatIsToldIsWhatEnded(t *testing.T) {
 			}
 			h.Look(now, l)
 		}
-		window := rapid.SampledFrom([]time.Duration{time.Minute, 90 * time.Second, 5 * time.Minute, 15 * time.Minute, 16 * time.Minute, 30 * time.Minute, time.Hour}).Draw(t, "window")
+		window := rapid.SampledFrom([]time.Duration{time.Minute, 90 * time.Second, 5 * time.Minute, 10 * time.Minute, 15 * time.Minute, 16 * time.Minute, 25 * time.Minute, 30 * time.Minute, time.Hour}).Draw(t, "window")
 		q := all(window)
 		q.Points = rapid.IntRange(1, MostPoints).Draw(t, "points")
 		checkWindow(t, Merge([]Part{h.Part(now, q)}, q, now), seen, window, now)
@@ -136,29 +136,39 @@ func checkWindow(t *rapid.T, w api.Window, seen []told, window time.Duration, no
 	if last := first.Add(time.Duration(len(w.Series)) * step); last.Sub(now) > step || !last.After(now) {
 		t.Errorf("the series ends at %s, and it is %s", last, now)
 	}
-	checkShares(t, w, seen, inside)
+	checkShares(t, w, seen, first, now.Truncate(cell).Add(cell), cell)
 }
 
-func checkShares(t *rapid.T, w api.Window, seen []told, inside func(told) bool) {
+// checkShares holds shares against what ended from first to last.
+func checkShares(t *rapid.T, w api.Window, seen []told, first, last time.Time, cell time.Duration) {
+	cells := int(last.Sub(first) / cell)
+	part := time.Duration((cells+14)/15) * cell
 	requests := map[string]int64{}
 	for _, s := range w.By {
 		var k kind
 		for k.String() != s.Kind {
 			k++
 		}
-		want, times := recount(seen, func(e told) bool { return inside(e) && k.of(e.x) == s.Name })
+		within := func(from, to time.Time) func(told) bool {
+			return func(e told) bool {
+				return !e.at.Before(first) && !e.at.Before(from) && e.at.Before(to) && k.of(e.x) == s.Name
+			}
+		}
+		want, times := recount(seen, within(first, last))
 		if !k.timed() {
 			times = nil
 		}
 		if wrong := holds(s.Counts, want, times); wrong != "" {
 			t.Errorf("%s %q: %s", s.Kind, s.Name, wrong)
 		}
-		var drawn int64
-		for _, n := range s.Series {
-			drawn += n
+		for i, n := range s.Series {
+			to := last.Add(-part * time.Duration(len(s.Series)-1-i))
+			if want, _ := recount(seen, within(to.Add(-part), to)); n != want.Requests {
+				t.Errorf("%s %q has %d requests in part %d of %d, and in truth %d", s.Kind, s.Name, n, i, len(s.Series), want.Requests)
+			}
 		}
-		if drawn != s.Requests || len(s.Series) > 15 {
-			t.Errorf("%s %q has %d requests and draws %v", s.Kind, s.Name, s.Requests, s.Series)
+		if all := part * time.Duration(len(s.Series)); len(s.Series) > 15 || all < last.Sub(first) || all-part >= last.Sub(first) {
+			t.Errorf("%d parts of %s make %s", len(s.Series), part, last.Sub(first))
 		}
 		requests[s.Kind] += s.Requests
 	}
@@ -335,6 +345,7 @@ func TestTroubleIsGroupedWhileItIsTheSame(t *testing.T) {
 
 func TestPartsOfNodesAreAddedByAge(t *testing.T) {
 	q := all(15 * time.Minute)
+	q.Points = MostPoints // so that the two nodes are at different places of a cell, and their series are not equally long
 	// The clock of the second node is 40 s behind, and it has just been started.
 	ours, theirs := NewHour(noon), NewHour(noon.Add(10*time.Minute-40*time.Second))
 	show(ours, noon, 1, func(_ int, x *api.Exchange) { x.Key, x.Upstream, x.Stream, x.FirstTokenMS = "a", "x", true, 100 })
@@ -349,7 +360,11 @@ func TestPartsOfNodesAreAddedByAge(t *testing.T) {
 	show(theirs, now.Add(-40*time.Second), 40, timed(5000))
 	ours.Look(now, Look{Flights: 3})
 	theirs.Look(now.Add(-40*time.Second), Look{Flights: 4, Unseen: 2})
-	w := Merge(overTheWire(t, ours.Part(now, q), theirs.Part(now.Add(-40*time.Second), q)), q, now)
+	here, there := ours.Part(now, q), theirs.Part(now.Add(-40*time.Second), q)
+	if len(here.Series) == len(there.Series) {
+		t.Fatal("both series are equally long")
+	}
+	w := Merge(overTheWire(t, here, there), q, now)
 	last := w.Series[len(w.Series)-1]
 	if last.Requests != 100 || last.InFlight != 7 || w.Flights != 7 || w.Unseen != 2 || w.SinceS != 720 || w.Total.Requests != 101 {
 		t.Errorf("at the end %+v; total %+v, in flight %d, unseen %d, since %v", last, w.Total, w.Flights, w.Unseen, w.SinceS)
@@ -367,7 +382,7 @@ func TestPartsOfNodesAreAddedByAge(t *testing.T) {
 	if len(w.Recent) != 2 || w.Recent[0].Count != 60 || w.Recent[1].Count != 40 {
 		t.Errorf("trouble is %+v", w.Recent)
 	}
-	if !w.Series[0].Unknown || w.Series[15].Unknown {
+	if n := len(w.Series); !w.Series[0].Unknown || w.Series[n-140].Unknown || !w.Series[n-150].Unknown {
 		t.Error("what one node knows is known")
 	}
 }

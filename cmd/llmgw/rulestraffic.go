@@ -49,11 +49,15 @@ func (a *app) withTraffic(ctx context.Context, t talk, list api.RuleList) ruleRo
 	if len(list.Items) > 0 {
 		w = a.ruleWindow(ctx, t)
 	}
-	for _, r := range list.Items {
-		rows.Items = append(rows.Items, ruleRow{Rule: r, Traffic: trafficOf(w, r.Name)})
-	}
+	shares := map[string]*api.Counts{}
 	if w != nil {
 		rows.Partial = w.Partial
+		for i := range w.By {
+			shares[w.By[i].Name] = &w.By[i].Counts
+		}
+	}
+	for _, r := range list.Items {
+		rows.Items = append(rows.Items, ruleRow{Rule: r, Traffic: trafficOf(w, shares[r.Name])})
 	}
 	return rows
 }
@@ -85,20 +89,15 @@ func (a *app) ruleWindow(ctx context.Context, t talk) *api.Window {
 	return nil
 }
 
-// trafficOf finds what a rule did. Of one that is not named nothing is known where
-// there were too many names, and else it did nothing.
-func trafficOf(w *api.Window, rule string) *ruleTraffic {
-	if w == nil {
+// trafficOf is what a rule did, by its share of a window. Of one without a share
+// nothing is known where there were too many names, and else it did nothing.
+func trafficOf(w *api.Window, c *api.Counts) *ruleTraffic {
+	switch {
+	case w == nil, c == nil && slices.Contains(w.Other, "rule"):
 		return nil
-	}
-	at := slices.IndexFunc(w.By, func(s api.Share) bool { return s.Kind == "rule" && s.Name == rule })
-	if at < 0 {
-		if slices.Contains(w.Other, "rule") {
-			return nil
-		}
+	case c == nil:
 		return &ruleTraffic{}
 	}
-	c := &w.By[at].Counts
 	minutes := max(w.SinceS, leastForARate.Seconds()) / time.Minute.Seconds()
 	return &ruleTraffic{
 		Requests: c.Requests, RequestsMin: float64(c.Requests) / minutes,
