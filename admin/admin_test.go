@@ -287,7 +287,7 @@ func (g *gateway) serve(t testing.TB, client *http.Client) {
 			return api.Status{Version: "0.1.0-test", Node: "a1", InFlight: 3, Admin: "http://127.0.0.1:4101", Rules: api.RulesStatus{Revision: g.inForce}, ConfigAgeS: 90 * 60}
 		},
 		Ready:    func() error { return g.ready },
-		Gatherer: registry, Node: g.node, Fleet: g.fleet, LastErrors: g.failed, InFlight: g.flying, Backup: g.backup, Client: client, Reach: g.reach, Log: zerolog.New(g.log), Now: g.clock.Now,
+		Gatherer: registry, Node: g.node, Fleet: g.fleet, LastErrors: g.failed, InFlight: g.flying, UnderWay: func() int64 { return 6 }, Backup: g.backup, Client: client, Reach: g.reach, Log: zerolog.New(g.log), Now: g.clock.Now,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -27,7 +27,9 @@
 //     fills the queues of those who listen; events writes each of them a stream
 //     of server-sent events. Nobody who tells waits for one who listens. While
 //     somebody does, package fleet brings what passes on other nodes
-//     (tailothers.go); streams.go lists and cuts there, too.
+//     (tailothers.go); streams.go lists and cuts there, too. What ended within the
+//     last hour is counted beside that, from what is remembered (windowlook.go),
+//     and told for all nodes together (window.go).
 //  6. A refusal is a value up to the one mapping in failure.go, which answers
 //     with problem+json (RFC 9457).
 //

@@ -171,6 +171,7 @@ func TestEveryOperationAnswersAsTheDocumentSays(t *testing.T) {
 
 	g.node.fly("req_1", time.Second)
 	call("GET", "/streams", "/streams", "")
+	call("GET", "/traffic", "/traffic?window=5m&points=20&by=key&by=rule&names=3", "")
 	call("POST", "/streams/{id}/cut", "/streams/req_1/cut", "")
 
 	call("GET", "/audit", "/audit?limit=1000", "")

@@ -47,6 +47,9 @@ type Options struct {
 	// InFlight counts, by the ID of an upstream, what is under way there; nil:
 	// nobody counts.
 	InFlight func() map[string]int
+	// UnderWay counts all of that, strangers' requests too. It is asked several
+	// times a second; nil: nobody counts.
+	UnderWay func() int64
 
 	Accounts AccountStore // the users and their logins
 	// Open lets everybody in as an admin, without a login.
@@ -91,6 +94,7 @@ type Server struct {
 	now       func() time.Time // to the millisecond, UTC: as it is stored
 	node      Node
 	tail      *tail
+	lately    *lately
 	fleet     *fleet.Fleet
 
 	accounts  AccountStore
@@ -116,6 +120,7 @@ func New(o Options) (*Server, error) {
 		gatherer: o.Gatherer, failed: o.LastErrors, inFlight: o.InFlight, client: testClient(o.Client, o.Reach), reach: o.Reach, log: o.Log, now: clock(o.Now),
 		node: o.Node, tail: newTail(), openRoutes: map[string]bool{}, comparing: make(chan struct{}, 1),
 	}
+	s.lately = newLately(s.tail, o.UnderWay, o.Now)
 	s.openFleet(o.Fleet)
 	if err := s.openLogins(&o); err != nil {
 		return nil, err
@@ -252,6 +257,7 @@ func (s *Server) register(a huma.API) {
 	get(r, viewer, "/history/{revision}", "Show a revision of the rules", s.showRevision)
 	post(r, operator, "/rollback", "Go back to a revision of the rules", s.rollback)
 
+	get(r, viewer, "/traffic", "Tell what ended within the last while", s.showTraffic)
 	get(r, viewer, "/streams", "List what is in flight", s.listStreams)
 	post(r, operator, "/streams/{id}/cut", "Cut what is in flight", s.cutStream)
 	s.registerEvents(r)

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"sync"
 
 	"github.com/llmgw/llmgw/admin/api"
 	"github.com/llmgw/llmgw/admin/fleet"
@@ -9,15 +10,21 @@ import (
 
 // openFleet prepares what other nodes show this one, and it them.
 func (s *Server) openFleet(o fleet.Options) {
-	o.Nodes, o.Flights, o.Cut = s.store.Nodes, s.briefFlights, s.cutHere
+	o.Nodes, o.Flights, o.Cut, o.Traffic = s.store.Nodes, s.briefFlights, s.cutHere, s.lately.part
 	o.Hear, o.Tell, o.Log = s.tail.hearOthers, s.tail.hearPartial, s.log
 	s.fleet = fleet.New(o)
 	s.tail.others = s.fleet.Watch
 }
 
 // Join works with the other nodes until ctx ends: this one is shown what passes
-// there, and they are shown what passes here.
-func (s *Server) Join(ctx context.Context) error { return s.fleet.Run(ctx) }
+// there, and they are shown what passes here. Until then, what ends here is
+// counted, too.
+func (s *Server) Join(ctx context.Context) error {
+	var counting sync.WaitGroup
+	counting.Go(func() { s.lately.lookOn(ctx) })
+	defer counting.Wait()
+	return s.fleet.Run(ctx)
+}
 
 // briefFlights is what is in flight here, as other nodes see it.
 func (s *Server) briefFlights() []api.Flight {

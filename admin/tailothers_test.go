@@ -15,6 +15,7 @@ import (
 	"github.com/llmgw/llmgw/accounts"
 	"github.com/llmgw/llmgw/admin/api"
 	"github.com/llmgw/llmgw/admin/fleet"
+	"github.com/llmgw/llmgw/admin/window"
 	"github.com/llmgw/llmgw/store/storetest/inprocess"
 )
 
@@ -30,6 +31,12 @@ type neighbour struct {
 // withNeighbour starts a gateway anew, beside another node named b1.
 func (g *gateway) withNeighbour(t *testing.T) *neighbour {
 	t.Helper()
+	return g.withNeighbourWho(t, nil)
+}
+
+// withNeighbourWho is withNeighbour, and the other node tells what ended there.
+func (g *gateway) withNeighbourWho(t *testing.T, tells func(window.Query) window.Part) *neighbour {
+	t.Helper()
 	bus := inprocess.New()
 	secret := func(context.Context) ([]byte, error) { return bytes.Repeat([]byte{5}, 32), nil }
 	g.store.others = []accounts.Node{{ID: "node_b", Name: "b1"}}
@@ -41,7 +48,7 @@ func (g *gateway) withNeighbour(t *testing.T) *neighbour {
 		Bus: bus, Secret: secret, Self: "node_b", Name: "b1", Log: zerolog.Nop(),
 		Nodes:   func(context.Context) ([]accounts.Node, error) { return nil, nil },
 		Flights: func() []api.Flight { b.mu.Lock(); defer b.mu.Unlock(); return slices.Clone(b.flights) },
-		Cut:     b.cut, Hear: func(fleet.Heard) {}, Tell: func(*api.Partial) {},
+		Cut:     b.cut, Hear: func(fleet.Heard) {}, Tell: func(*api.Partial) {}, Traffic: tells,
 	})
 	b.end = run(t, b.Run)
 	until(t, "they hear each other", func() bool {

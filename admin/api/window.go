@@ -7,7 +7,7 @@ import "time"
 type Window struct {
 	Until   time.Time `json:"until"`
 	WindowS float64   `json:"window_seconds"`        // as asked
-	SinceS  float64   `json:"since_seconds"`         // how much of it the oldest of the nodes has seen: less after a start
+	SinceS  float64   `json:"since_seconds"`         // how much of it the oldest of the nodes has seen: less after a start, and a moment less always, as steps are whole
 	StepS   float64   `json:"step_seconds"`          // of the series
 	Total   Counts    `json:"total"`                 //
 	Series  []Point   `json:"series"`                // the oldest first; the last one is under way
@@ -30,7 +30,7 @@ type Counts struct {
 	FirstTokenP95 float64 `json:"first_token_p95_ms,omitempty"`
 }
 
-// Point is one step of a series. Nothing is known of a step before Known.
+// Point is one step of a series.
 type Point struct {
 	Counts
 	InFlight int64 `json:"in_flight"`         // the most that were seen at once
@@ -40,9 +40,9 @@ type Point struct {
 // Share is one name's part: of a key, user, model, upstream or rule.
 type Share struct {
 	Kind string `json:"kind" enum:"key,user,model,upstream,rule"`
-	Name string `json:"name"` // empty: none, or all that there was no room for
+	Name string `json:"name"` // empty, and last: none, or all that there was no room for
 	Counts
-	Series []int64 `json:"series,omitempty"` // requests in each of 15 parts of the window, the oldest first
+	Series []int64 `json:"series,omitempty"` // requests in equal parts of the window, 15 at most, the oldest first
 }
 
 // Trouble is exchanges that ended alike and not well, one after the other.

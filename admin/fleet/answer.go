@@ -51,6 +51,10 @@ func (f *Fleet) answer(q *questionOf) answer {
 		a.Cut = f.options.Cut(q.Cut, q.By)
 		return a
 	}
+	if q.Traffic != nil {
+		a.Traffic = f.ownTraffic(*q.Traffic)
+		return a
+	}
 	a.Flights = Oldest(f.options.Flights(), min(max(q.Limit, 0), mostFlights))
 	size := 0
 	for i := range a.Flights {

@@ -12,7 +12,7 @@
 //     that one that was lost is counted. A call is always answered, if with an
 //     empty batch: which nodes are there, and which say nothing, is known by that.
 //  4. Streams and Cut ask all nodes, and wait a moment for the answers (ask.go,
-//     answer.go).
+//     answer.go); so does Traffic (traffic.go).
 //  5. What is missing, and why, is an api.Partial (partial.go).
 //
 // Messages are sealed: whoever has the bus and no secret can read and forge

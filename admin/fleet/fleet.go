@@ -11,6 +11,7 @@ import (
 
 	"github.com/llmgw/llmgw/accounts"
 	"github.com/llmgw/llmgw/admin/api"
+	"github.com/llmgw/llmgw/admin/window"
 )
 
 // Bounds of what goes over the bus.
@@ -49,6 +50,8 @@ type Options struct {
 	// gives it as it was, or nil where it is not here.
 	Flights func() []api.Flight
 	Cut     func(requestID string, by Actor) *api.Flight
+	// Traffic gives what is known here of a window; nil: nothing ever is.
+	Traffic func(window.Query) window.Part
 
 	Hear func(Heard)        // what a call of this node brought; must not block
 	Tell func(*api.Partial) // what is missing has changed; nil: nothing is

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 
 	"github.com/llmgw/llmgw/admin/api"
+	"github.com/llmgw/llmgw/admin/window"
 )
 
 // sender is the node that a message is of.
@@ -27,12 +28,14 @@ type watchCall struct {
 }
 
 // questionOf wants what is in flight, the oldest so many of it; or where Cut is
-// set, that one to be cut.
+// set, that one to be cut; or where Traffic is, what ended. A node that does not
+// know of Traffic answers as if it had been asked for nothing in flight.
 type questionOf struct {
-	ID    string `json:"id"`
-	Limit int    `json:"limit,omitempty"`
-	Cut   string `json:"cut,omitempty"`
-	By    Actor  `json:"by,omitzero"`
+	ID      string        `json:"id"`
+	Limit   int           `json:"limit,omitempty"`
+	Cut     string        `json:"cut,omitempty"`
+	By      Actor         `json:"by,omitzero"`
+	Traffic *window.Query `json:"traffic,omitempty"`
 }
 
 // answer is for whoever asked.
@@ -40,6 +43,7 @@ type answer struct {
 	From    sender       `json:"from"`
 	Flights []api.Flight `json:"flights,omitempty"`
 	Cut     *api.Flight  `json:"cut,omitempty"`
+	Traffic *window.Part `json:"traffic,omitempty"`
 }
 
 // counts are of one lease, from its beginning.

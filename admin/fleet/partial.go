@@ -16,6 +16,7 @@ const (
 	noAnswer  = "no answer"
 	busy      = "too many questions at once"
 	noMembers = "the store cannot be asked which nodes there are"
+	tooOld    = "it is of an older version"
 )
 
 // nodesWithin bounds how long the store is asked which nodes there are, before

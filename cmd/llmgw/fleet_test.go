@@ -190,6 +190,7 @@ func TestThreeGatewaysAreSeenFromOne(t *testing.T) {
 	t.Run("a reader sees what passes on all of them, as its filter says", c.tailOfAll)
 	t.Run("after the reader has left, nothing is published", c.silence)
 	t.Run("what is in flight elsewhere is listed and cut", c.streamsOfAll)
+	t.Run("what ended on all of them is told by each", c.trafficOfAll)
 	t.Run("a flood is shown in part, and counted", c.flood)
 	t.Run("a Redis that stands still is in nobody's way", c.frozen)
 	t.Run("a gateway that was stopped is not missed", c.stopped)
@@ -338,6 +339,9 @@ func (c *trio) frozen(t *testing.T) {
 	all, err := c.client[0].Streams(t.Context())
 	if err != nil || all.Partial == nil || len(all.Partial.Nodes) != 2 || time.Since(begun) > 3*time.Second {
 		t.Errorf("after %s, in flight are %+v, %v", time.Since(begun), all, err)
+	}
+	if w, err := c.client[0].Window(t.Context(), api.WindowQuery{}); err != nil || w.Partial == nil || len(w.Partial.Nodes) != 2 || w.Total.Requests == 0 {
+		t.Errorf("of traffic is told %+v, %v", w, err)
 	}
 	var refusal *api.Error
 	if _, err := c.client[0].CutStream(t.Context(), "req_none"); !errors.As(err, &refusal) || refusal.Code != api.CodeUnavailable || !strings.Contains(refusal.Detail, c.label[1]) {

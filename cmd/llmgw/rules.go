@@ -71,7 +71,8 @@ func newRulesList(a *app) *cobra.Command {
 			list.Items = slices.DeleteFunc(nonNil(list.Items), func(r api.Rule) bool {
 				return enabled && !r.Enabled || match != "" && !mentions(r, match)
 			})
-			return writeList(ctx, t.output, list.Items, list, ruleColumns(), footer)
+			rows := a.withTraffic(ctx, t, list)
+			return writeList(ctx, t.output, rows.Items, rows, ruleRowColumns(), footer+rows.missing())
 		}),
 	}
 	c.Flags().BoolVar(&enabled, "enabled", false, "leave rules out that are not in force")
