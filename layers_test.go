@@ -49,7 +49,7 @@ func plan(fences []fence) house {
 			"proxy/mock": {}, // a provider, and so a stranger to the gateway
 			"store":      {may: []string{"accounts", "rules", "migrations", "store/storetest/servers", "store/storetest/faults"}},
 			"admin":      {may: []string{"accounts", "rules", "admin/api"}},
-			"tui":        {may: []string{"admin/api"}},
+			"tui":        {may: []string{"accounts", "admin/api"}}, // of accounts the words: roles and secrets
 			"cmd/llmgw":  {all: true},
 			"bench":      {may: []string{"store/storetest/servers", "store/storetest/faults"}}, // measures binaries from outside
 

@@ -25,6 +25,7 @@ needs() {
 	postgres apt-get=postgresql    dnf=postgresql-server apk=postgresql brew=postgresql@17 a store that many gateways share
 	redis    apt-get=redis-server  dnf=redis|valkey    apk=redis        brew=redis how gateways hear of changes at once
 	nginx    apt-get=nginx-light   dnf=nginx-core      apk=nginx        brew=nginx the load balancer of the compose file
+	tmux     apt-get=tmux          dnf=tmux            apk=tmux         brew=tmux the console in a real terminal
 	LIST
 }
 

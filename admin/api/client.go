@@ -32,6 +32,9 @@ type Options struct {
 	// is refused has done nothing. nil: the refusal stands.
 	Renew func(ctx context.Context, refused accounts.Secret) (accounts.Secret, error)
 
+	// Transport carries the calls in place of a network; nil: none does.
+	Transport http.RoundTripper
+
 	// TLS says whom to trust at an https BaseURL; nil: whom the system trusts.
 	TLS *tls.Config
 
@@ -75,6 +78,9 @@ func NewClient(o Options) *Client {
 	c.http = &http.Client{
 		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	if o.Transport != nil {
+		c.http.Transport = o.Transport
 	}
 	return c
 }

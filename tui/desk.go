@@ -1,0 +1,96 @@
+package tui
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"github.com/llmgw/llmgw/accounts"
+	"github.com/llmgw/llmgw/admin/api"
+)
+
+// desk is what all screens share: what is known of the gateway, how things look,
+// and the doors through which they reach further. Only the goroutine that runs
+// Update touches it.
+type desk struct {
+	options     *Options
+	look        *look
+	gateway     Gateway
+	generation  int // counts gateways: answers of an earlier one are thrown away
+	books       books
+	link        link
+	windowQuery api.WindowQuery
+	log         commandLog
+	ctx         context.Context // ends with the console
+	openings    []overlay       // opened since the console last looked
+	going       string          // the screen that is to be shown next; empty: this one
+	notes       notes
+}
+
+func (d *desk) now() time.Time { return d.options.Clock() }
+
+// away makes a command of a call that may take its time, but not more than limit.
+func (d *desk) away(limit time.Duration, call func(context.Context) tea.Msg) tea.Cmd {
+	parent := d.ctx
+	return func() tea.Msg {
+		ctx, cancel := context.WithTimeout(parent, limit)
+		defer cancel()
+		return call(ctx)
+	}
+}
+
+// open puts something over the screen.
+func (d *desk) open(o overlay) { d.openings = append(d.openings, o) }
+
+// goTo shows another screen, by its name.
+func (d *desk) goTo(name string) { d.going = name }
+
+// mayChange says why nothing can be changed now; empty: it can.
+func (d *desk) mayChange() string {
+	switch {
+	case d.readOnly():
+		return "read-only: " + d.whyReadOnly()
+	case d.link.lost():
+		return "the gateway is not reachable; nothing can be changed"
+	}
+	return ""
+}
+
+// readOnly says whether the person can change nothing here. It is not known before
+// the gateway has said who they are.
+func (d *desk) readOnly() bool { return d.whyReadOnly() != "" }
+
+func (d *desk) whyReadOnly() string {
+	if d.options.ReadOnly {
+		return "the console was started with --readonly"
+	}
+	me := &d.books.me
+	if role := accounts.Role(me.value.Role); me.there() && !role.Covers(accounts.RoleOperator) {
+		return "the role " + me.value.Role + " changes nothing"
+	}
+	return ""
+}
+
+// nounOf is the kind of a subject: "key" of "key:key_01…".
+func nounOf(subject string) string {
+	noun, _, _ := strings.Cut(subject, ":")
+	return noun
+}
+
+// notes is the one line that tells what happened.
+type notes struct {
+	text string
+	bad  bool
+	at   time.Time
+}
+
+// noteStays is how long it is shown.
+const noteStays = 8 * time.Second
+
+// say shows a line for a while.
+func (d *desk) say(text string) { d.notes = notes{text: text, at: d.now()} }
+
+// complain is say for what went wrong.
+func (d *desk) complain(text string) { d.notes = notes{text: text, bad: true, at: d.now()} }

@@ -1,0 +1,213 @@
+package tui
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// View draws what is shown, where anything has changed since the last time.
+func (c *console) View() string {
+	if !c.dirty {
+		return c.frame
+	}
+	c.dirty = false
+	c.frame = c.draw()
+	return c.frame
+}
+
+func (c *console) draw() string {
+	d := c.desk
+	switch {
+	case c.quitting || c.w == 0:
+		return ""
+	case c.w < leastWidth || c.h < leastHeight:
+		return c.tooSmall()
+	case d.link.state == linking && !d.books.me.there() && d.now().Sub(c.started) < quietStart:
+		return "" // no flash of an empty frame where the gateway is quick
+	}
+	top := []string{c.header(), c.tabs()}
+	if bar := c.bar(); bar != "" {
+		top = append(top, bar)
+	}
+	room := c.h - len(top) - 1
+	body := d.look.block(c.shown().draw(c.w, room), c.w, room)
+	if d.link.lost() || len(c.overlays) > 0 {
+		body = d.look.faint(body)
+	}
+	for _, o := range c.overlays {
+		box := o.draw(c.w-2, room)
+		x, y := (c.w-width(firstLine(box)))/2, (room-strings.Count(box, "\n")-1)/2
+		body = over(body, box, max(0, x), max(0, y))
+	}
+	return strings.Join(append(top, body, c.footer()), "\n")
+}
+
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(text, "\n")
+	return line
+}
+
+func (c *console) tooSmall() string {
+	text := fmt.Sprintf("%dx%d needed, have %dx%d", leastWidth, leastHeight, c.w, c.h)
+	lines := make([]string, c.h)
+	for i := range lines {
+		lines[i] = spaces(c.w)
+	}
+	text = c.desk.look.cut(text, c.w)
+	lines[c.h/2] = c.desk.look.fit(spaces((c.w-width(text))/2)+text, c.w)
+	return strings.Join(lines, "\n")
+}
+
+// header tells where the console is, as whom, and how the link stands.
+func (c *console) header() string {
+	d := c.desk
+	l := d.look
+	left := " " + l.title.Render("llmgw") + " " + c.health() + " " + l.bold.Render(clean(d.gateway.Name))
+	if c.w >= 100 && d.gateway.Where != "" {
+		left += "  " + l.dim.Render(clean(d.gateway.Where))
+	}
+	if me := &d.books.me; me.there() {
+		left += "  " + clean(me.value.User) + " (" + clean(me.value.Role) + ")"
+	}
+	if d.readOnly() {
+		left += " " + l.badge.Render(" read-only ")
+	}
+	if d.link.hello.Revision > 0 {
+		left += fmt.Sprintf("  rev %d", d.link.hello.Revision)
+	}
+	if n := len(d.books.nodes.value); n > 1 {
+		left += "  " + plural(n, "node")
+	}
+	right := windowName(d.windowQuery.Window) + " " + l.down + "  " + clockOf(d.now()) + "  " + c.linkSign() + " "
+	return l.ends(left, right, c.w)
+}
+
+// health is the gateway's state as one sign.
+func (c *console) health() string {
+	l := c.desk.look
+	switch {
+	case c.desk.link.lost():
+		return l.bad.Render(l.gone)
+	case c.desk.link.state == linking:
+		return l.dim.Render(l.off)
+	}
+	return l.good.Render(l.on)
+}
+
+func (c *console) linkSign() string {
+	l, link := c.desk.look, &c.desk.link
+	switch link.state {
+	case live:
+		return l.good.Render(l.on) + " live"
+	case lost:
+		return l.bad.Render(l.gone) + " lost"
+	case loggedOut:
+		return l.warn.Render(l.ill) + " logged out"
+	}
+	return l.dim.Render(l.off + " " + l.more)
+}
+
+func (c *console) tab(i int) string {
+	text := fmt.Sprintf("%d %s", i+1, c.screens[i].title())
+	if c.w < 112 { // the nine of them do not fit
+		text = fmt.Sprintf("%d", i+1)
+		if i == c.at {
+			text += " " + c.screens[i].title()
+		}
+	}
+	return " " + text
+}
+
+func (c *console) tabs() string {
+	l := c.desk.look
+	var b strings.Builder
+	for i := range c.screens {
+		if i == c.at {
+			b.WriteString(l.selected.Render(c.tab(i) + " "))
+		} else {
+			b.WriteString(l.dim.Render(c.tab(i) + " "))
+		}
+	}
+	return l.ends(b.String(), l.dim.Render("? help "), c.w)
+}
+
+// bar tells, on a line of its own, what makes what is shown doubtful.
+func (c *console) bar() string {
+	d := c.desk
+	var text string
+	switch link := &d.link; {
+	case link.state == lost:
+		text = link.problem(d.now())
+		if at := c.oldest(); !at.IsZero() {
+			text += fmt.Sprintf("; what is shown is %s old", span(d.now().Sub(at)))
+		}
+	case link.state == linking && d.now().Sub(link.since) >= slowLoad:
+		text = "waiting for " + clean(d.gateway.Where) + d.look.more + "  q cancels"
+	case link.partial != nil:
+		text = "nothing is known of " + clean(strings.Join(link.partial.Nodes, ", "))
+		if len(link.partial.Nodes) == 0 {
+			text = "it is not known which nodes there are"
+		}
+		if link.partial.Problem != "" {
+			text += ": " + clean(link.partial.Problem)
+		}
+	default:
+		return ""
+	}
+	return d.look.warn.Render(d.look.fit(" "+d.look.ill+" "+text, c.w))
+}
+
+// oldest is when the oldest of what is shown was loaded.
+func (c *console) oldest() (at time.Time) {
+	for _, n := range c.shown().needs() {
+		if s := c.desk.books.of(n.book).state(); s.there && (at.IsZero() || s.at.Before(at)) {
+			at = s.at
+		}
+	}
+	return at
+}
+
+// footer tells what happened last, and what the keys do.
+func (c *console) footer() string {
+	d := c.desk
+	l := d.look
+	var right string
+	if d.notes.text != "" {
+		style, sign := l.good, l.yes
+		if d.notes.bad {
+			style, sign = l.bad, l.no
+		}
+		if len(c.overlays) == 0 || d.notes.bad {
+			return style.Render(l.fit(" "+sign+" "+clean(d.notes.text), c.w))
+		}
+	}
+	if len(c.overlays) > 0 {
+		return l.fit("", c.w)
+	}
+	if requests := d.gateway.Requests; requests != nil {
+		right = l.dim.Render(count(requests()) + " calls ")
+	}
+	var parts []string
+	for _, a := range c.offered() {
+		if a.Quiet {
+			continue
+		}
+		parts = append(parts, l.key.Render(l.keyText(a.Keys[0]))+" "+a.Short)
+	}
+	return l.ends(" "+strings.Join(parts, "  "), right, c.w)
+}
+
+// offered lists the actions that can be done now.
+func (c *console) offered() []Action {
+	var all []Action
+	for _, a := range c.keys.in(c.scopes()) {
+		if a.Changes && c.desk.readOnly() {
+			continue
+		}
+		if a.Scope == everywhere || c.shown().can(a.Name) {
+			all = append(all, a)
+		}
+	}
+	return all
+}

@@ -1,0 +1,151 @@
+package tui
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Action is one thing that a key does: the one table from which help, footer,
+// documentation and the man page are made.
+type Action struct {
+	Name    string   // what Options.Keys calls it: "rules.edit"
+	Scope   string   // where it holds: "everywhere", "list", a screen, or a part of one: "traffic.detail"
+	Keys    []string // as the terminal names them: "ctrl+d", "J", "alt+down"
+	Short   string   // one or two words, for the footer
+	Long    string   // a sentence's worth, for the help
+	Changes bool     // it changes the gateway: not for those who may only look
+	Quiet   bool     // not in the footer
+}
+
+// The scopes that are not a screen's.
+const (
+	everywhere = "everywhere"
+	inLists    = "list"
+)
+
+// KeyMap is every action with its keys.
+func KeyMap() []Action {
+	return slices.Concat(generalKeys(), listKeys(), screenKeys())
+}
+
+func generalKeys() []Action {
+	return []Action{
+		{Name: "screen", Scope: everywhere, Keys: []string{"1", "2", "3", "4", "5", "6", "7", "8", "9"}, Short: "screens", Long: "go to a screen by its number", Quiet: true},
+		{Name: "command", Scope: everywhere, Keys: []string{":"}, Short: "go to", Long: "write a command: :keys ci-bot, :ctx prod, :theme light, :q"},
+		{Name: "filter", Scope: inLists, Keys: []string{"/"}, Short: "filter", Long: "show what matches: status>=500 model:claude-* -key:ci; esc shows all"},
+		{Name: "help", Scope: everywhere, Keys: []string{"?"}, Short: "help", Long: "every action here; write to find one, enter does it"},
+		{Name: "next-pane", Scope: everywhere, Keys: []string{"tab"}, Short: "next pane", Long: "go to the next pane", Quiet: true},
+		{Name: "previous-pane", Scope: everywhere, Keys: []string{"shift+tab"}, Short: "previous pane", Long: "go to the pane before", Quiet: true},
+		{Name: "window", Scope: everywhere, Keys: []string{"t"}, Short: "window", Long: "look back over another time: 1m 5m 15m 1h"},
+		{Name: "refresh", Scope: everywhere, Keys: []string{"r"}, Short: "refresh", Long: "ask the gateway again now", Quiet: true},
+		{Name: "log", Scope: everywhere, Keys: []string{"!"}, Short: "commands", Long: "the commands that do what was done here", Quiet: true},
+		{Name: "mouse", Scope: everywhere, Keys: []string{"M"}, Short: "mouse", Long: "the mouse on or off; off, it marks text as anywhere else", Quiet: true},
+		{Name: "back", Scope: everywhere, Keys: []string{"esc", "left", "h"}, Short: "back", Long: "close what is open", Quiet: true},
+		{Name: "leave", Scope: everywhere, Keys: []string{"q"}, Short: "quit", Long: "close what is open; with nothing open, quit", Quiet: true},
+		{Name: "quit", Scope: everywhere, Keys: []string{"ctrl+c"}, Short: "quit", Long: "quit at once", Quiet: true},
+		{Name: "suspend", Scope: everywhere, Keys: []string{"ctrl+z"}, Short: "suspend", Long: "go back to the shell; fg returns", Quiet: true},
+	}
+}
+
+func listKeys() []Action {
+	return []Action{
+		{Name: "down", Scope: inLists, Keys: []string{"down", "j"}, Short: "down", Long: "next row", Quiet: true},
+		{Name: "up", Scope: inLists, Keys: []string{"up", "k"}, Short: "up", Long: "row before", Quiet: true},
+		{Name: "first", Scope: inLists, Keys: []string{"home", "g"}, Short: "first", Long: "first row", Quiet: true},
+		{Name: "last", Scope: inLists, Keys: []string{"end", "G"}, Short: "last", Long: "last row", Quiet: true},
+		{Name: "page-down", Scope: inLists, Keys: []string{"pgdown", "ctrl+f"}, Short: "page down", Long: "one page down", Quiet: true},
+		{Name: "page-up", Scope: inLists, Keys: []string{"pgup", "ctrl+b"}, Short: "page up", Long: "one page up", Quiet: true},
+		{Name: "open", Scope: inLists, Keys: []string{"enter", "right", "l"}, Short: "open", Long: "open the row"},
+		{Name: "sort", Scope: inLists, Keys: []string{"s"}, Short: "sort", Long: "sort by the next column", Quiet: true},
+		{Name: "reverse", Scope: inLists, Keys: []string{"S"}, Short: "reverse", Long: "sort the other way round", Quiet: true},
+		{Name: "copy", Scope: inLists, Keys: []string{"y"}, Short: "copy", Long: "copy the row's id to the clipboard (OSC 52, works over ssh)", Quiet: true},
+		{Name: "mark", Scope: inLists, Keys: []string{"v"}, Short: "mark", Long: "mark the row; actions then concern all that are marked", Quiet: true},
+		{Name: "mark-range", Scope: inLists, Keys: []string{"V"}, Short: "mark to here", Long: "mark every row from the last one that was marked", Quiet: true},
+	}
+}
+
+// screenKeys are those of the screens, each in its own file.
+func screenKeys() []Action {
+	return slices.Concat(dashboardKeys(), trafficKeys(), rulesKeys(), upstreamsKeys(), keysKeys(), usersKeys(), bindingsKeys(), usageKeys(), systemKeys())
+}
+
+// keymap finds actions by keys, with what Options.Keys says otherwise.
+type keymap struct {
+	actions []Action
+	byKey   map[string]map[string]string // scope → key → name of the action
+}
+
+// newKeymap makes the map; the error says which key or action is wrong.
+func newKeymap(other map[string][]string) (*keymap, error) {
+	m := &keymap{actions: KeyMap(), byKey: map[string]map[string]string{}}
+	for name, keys := range other {
+		at := slices.IndexFunc(m.actions, func(a Action) bool { return a.Name == name })
+		if at < 0 {
+			return nil, fmt.Errorf("console.keys: there is no action %q; llmgw console --help lists them", name)
+		}
+		if len(keys) == 0 {
+			return nil, fmt.Errorf("console.keys: %s has no key", name)
+		}
+		m.actions[at].Keys = keys
+	}
+	for _, a := range m.actions {
+		if m.byKey[a.Scope] == nil {
+			m.byKey[a.Scope] = map[string]string{}
+		}
+		for _, key := range a.Keys {
+			if first, taken := m.byKey[a.Scope][key]; taken {
+				return nil, fmt.Errorf("console.keys: %q is both %s and %s", key, first, a.Name)
+			}
+			m.byKey[a.Scope][key] = a.Name
+		}
+	}
+	return m, nil
+}
+
+// find gives the action of a key where the scopes hold, the narrowest first.
+func (m *keymap) find(key string, scopes []string) (name string, ok bool) {
+	for _, scope := range scopes {
+		if name, ok := m.byKey[scope][key]; ok {
+			return name, true
+		}
+	}
+	return "", false
+}
+
+// in lists the actions of the scopes, the narrowest first. Those whose keys all
+// mean something else in a narrower one are left out.
+func (m *keymap) in(scopes []string) []Action {
+	var all []Action
+	for _, scope := range scopes {
+		for _, a := range m.actions {
+			if a.Scope != scope {
+				continue
+			}
+			if slices.ContainsFunc(a.Keys, func(key string) bool { name, _ := m.find(key, scopes); return name == a.Name }) {
+				all = append(all, a)
+			}
+		}
+	}
+	return all
+}
+
+// named gives an action by its name.
+func (m *keymap) named(name string) Action {
+	at := slices.IndexFunc(m.actions, func(a Action) bool { return a.Name == name })
+	if at < 0 {
+		return Action{}
+	}
+	return m.actions[at]
+}
+
+// keyText gives keys as people read them.
+func (l *look) keyText(key string) string {
+	if key == " " {
+		return "space"
+	}
+	if l.ascii {
+		return key
+	}
+	return strings.NewReplacer("alt+down", "alt+↓", "alt+up", "alt+↑", "down", "↓", "up", "↑", "left", "←", "right", "→", "pg↓", "PgDn", "pg↑", "PgUp").Replace(key)
+}

@@ -1,0 +1,92 @@
+package tui
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+	"time"
+
+	"github.com/llmgw/llmgw/admin/api"
+)
+
+// link is how the stream of events stands.
+type link struct {
+	state   linkState
+	since   time.Time // of the state
+	err     error     // where it is lost
+	next    time.Time // when it is tried again
+	tries   int
+	hello   api.Hello
+	after   string // where the next stream goes on
+	tally   api.Tally
+	missed  int64 // events that came faster than they could be taken
+	partial *api.Partial
+}
+
+type linkState int
+
+const (
+	linking linkState = iota // the first time
+	live
+	lost
+	loggedOut
+)
+
+// lost says whether what is shown may be old.
+func (l *link) lost() bool { return l.state == lost || l.state == loggedOut }
+
+// retryAfter is how long to wait before the nth try: 1, 2, 4, 8, 15 seconds.
+func retryAfter(n int) time.Duration {
+	return min(15*time.Second, time.Second<<min(max(n-1, 0), 4))
+}
+
+// problem says what is wrong, in a few words.
+func (l *link) problem(now time.Time) string {
+	if l.state != lost {
+		return ""
+	}
+	text := fmt.Sprintf("gateway not reachable since %s (%s)", clockOf(l.since), reason(l.err))
+	if wait := l.next.Sub(now); wait > 0 {
+		return text + ", trying again in " + span(wait.Round(time.Second))
+	}
+	return text + ", trying again"
+}
+
+// reason is why a call failed, in a few words.
+func reason(err error) string {
+	var (
+		errno   syscall.Errno
+		refusal *api.Error
+	)
+	switch {
+	case err == nil:
+		return "no reason given"
+	case errors.As(err, &errno):
+		return errno.Error()
+	case errors.As(err, &refusal):
+		return clean(refusal.Detail)
+	}
+	return clean(err.Error())
+}
+
+// advice is what to do about it, where the gateway said so.
+func advice(err error) string {
+	var refusal *api.Error
+	if errors.As(err, &refusal) {
+		return clean(refusal.Hint)
+	}
+	return ""
+}
+
+// isCode says whether a call was refused with a code.
+func isCode(err error, code string) bool {
+	var refusal *api.Error
+	return errors.As(err, &refusal) && refusal.Code == code
+}
+
+// nobodyCalls says whether the call was refused since no login, or one that has
+// ended, was behind it.
+func nobodyCalls(err error) bool {
+	var refusal *api.Error
+	return errors.As(err, &refusal) && refusal.Code == api.CodeDenied && (refusal.Status == 401 || refusal.Status == 0)
+}

@@ -1,0 +1,97 @@
+package tui
+
+import (
+	"context"
+	"fmt"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"github.com/llmgw/llmgw/accounts"
+)
+
+// reconnected tells that a login succeeded, or that another gateway was chosen.
+type reconnected struct {
+	generation int
+	form       *form
+	err        error
+}
+
+// logOut takes in that calls are made in nobody's name: the login is asked for
+// over the screen, and afterwards everything is where it was.
+func (c *console) logOut(err error) tea.Cmd {
+	d := c.desk
+	if d.link.state == loggedOut {
+		return nil
+	}
+	d.link.state, d.link.since, d.link.err = loggedOut, d.now(), err
+	if d.gateway.Login == nil {
+		d.complain("not allowed here: " + reason(err))
+		return nil
+	}
+	d.open(c.loginForm(err))
+	return nil
+}
+
+func (c *console) loginForm(why error) *form {
+	d := c.desk
+	f := &form{
+		look: d.look, title: "Log in to " + clean(d.gateway.Name),
+		intro:  []string{clean(d.gateway.Where), reason(why)},
+		fields: []*field{writtenField("user", "User", d.gateway.User, ""), hiddenField("password", "Password", "")},
+	}
+	if d.gateway.User != "" {
+		f.at = 1
+	}
+	f.submit = func(f *form) tea.Cmd {
+		user, password := f.value("user"), accounts.NewSecret(f.value("password"))
+		if user == "" || password.IsZero() {
+			f.problem = "user and password are needed"
+			return nil
+		}
+		login, generation := d.gateway.Login, d.generation
+		return d.away(loadLimit, func(ctx context.Context) tea.Msg {
+			return reconnected{generation, f, login(ctx, user, password)}
+		})
+	}
+	return f
+}
+
+// reconnected goes on after a login, as if nothing had been.
+func (c *console) reconnected(m reconnected) tea.Cmd {
+	d := c.desk
+	if m.generation != d.generation {
+		return nil
+	}
+	if m.err != nil {
+		return c.hand(formRefused{m.form, m.err})
+	}
+	c.hand(formDone{m.form})
+	d.link = link{since: d.now(), after: d.link.after}
+	for b := range allBooks {
+		d.books.of(b).spoil()
+		d.books.of(b).forgive()
+	}
+	return tea.Batch(c.listen(), c.need())
+}
+
+// switchTo shows another gateway. What was known of the one before is forgotten.
+func (c *console) switchTo(name string) tea.Cmd {
+	d := c.desk
+	if d.options.Connect == nil {
+		d.complain("there is no other context; llmgw login URL makes one")
+		return nil
+	}
+	to, err := d.options.Connect(name)
+	if err != nil {
+		d.complain(reason(err))
+		return nil
+	}
+	d.generation++
+	d.gateway, d.books, d.log = to, books{}, commandLog{}
+	d.link = link{since: d.now()}
+	c.started = d.now()
+	c.overlays = nil
+	c.build()
+	d.say(fmt.Sprintf("context %s", name))
+	return tea.Batch(c.listen(), d.load(bookMe), c.need())
+}

@@ -1,0 +1,153 @@
+package tui
+
+import (
+	"strings"
+	"unicode"
+
+	"github.com/charmbracelet/x/ansi"
+)
+
+// clean gives text that a caller or a provider chose as it can be shown: on one
+// line, without anything that a terminal would obey.
+func clean(text string) string {
+	if strings.IndexFunc(text, obeyed) < 0 {
+		return text
+	}
+	return strings.Map(func(r rune) rune {
+		if obeyed(r) {
+			return '·'
+		}
+		return r
+	}, text)
+}
+
+// obeyed says whether a terminal may do something else with a rune than show it:
+// control characters, and those that turn the direction of writing.
+func obeyed(r rune) bool {
+	return unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Co, unicode.Cs) || r == unicode.ReplacementChar
+}
+
+// width is how many cells of the terminal a text takes.
+func width(text string) int { return ansi.StringWidth(text) }
+
+// cut shortens a line to w cells, with a sign that something is missing.
+func (l *look) cut(text string, w int) string {
+	if w <= 0 {
+		return ""
+	}
+	if width(text) <= w {
+		return text
+	}
+	return ansi.Truncate(text, w, l.more)
+}
+
+// fit gives a line of exactly w cells.
+func (l *look) fit(text string, w int) string {
+	if w <= 0 {
+		return ""
+	}
+	text = l.cut(text, w)
+	return text + spaces(w-width(text))
+}
+
+// fitRight is fit with the text at the right.
+func (l *look) fitRight(text string, w int) string {
+	if w <= 0 {
+		return ""
+	}
+	text = l.cut(text, w)
+	return spaces(w-width(text)) + text
+}
+
+// ends puts one text at the left and one at the right of a line of w cells. Where
+// there is not room for both, the left one is shortened, and then the right one.
+func (l *look) ends(left, right string, w int) string {
+	right = l.cut(right, w)
+	room := w - width(right)
+	if right != "" && room > 0 {
+		room--
+	}
+	return l.fit(left, room) + spaces(w-room-width(right)) + right
+}
+
+func spaces(n int) string { return strings.Repeat(" ", max(0, n)) }
+
+// block gives text of exactly w times h cells: lines are cut or filled up, and so
+// is their number.
+func (l *look) block(text string, w, h int) string {
+	if h <= 0 || w <= 0 {
+		return ""
+	}
+	lines := strings.Split(text, "\n")
+	if len(lines) > h {
+		lines = lines[:h]
+	}
+	for len(lines) < h {
+		lines = append(lines, "")
+	}
+	for i := range lines {
+		lines[i] = l.fit(lines[i], w)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// beside puts blocks of the same height next to each other.
+func beside(blocks ...string) string {
+	split := make([][]string, len(blocks))
+	rows := 0
+	for i, b := range blocks {
+		split[i] = strings.Split(b, "\n")
+		rows = max(rows, len(split[i]))
+	}
+	lines := make([]string, rows)
+	for i := range lines {
+		for _, b := range split {
+			if i < len(b) {
+				lines[i] += b[i]
+			}
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// below puts blocks under each other; empty ones take no line.
+func below(blocks ...string) string {
+	var all []string
+	for _, b := range blocks {
+		if b != "" {
+			all = append(all, b)
+		}
+	}
+	return strings.Join(all, "\n")
+}
+
+// wrap breaks text into lines of at most w cells.
+func wrap(text string, w int) []string {
+	if w <= 0 {
+		return nil
+	}
+	return strings.Split(ansi.Wrap(text, w, " /,;"), "\n")
+}
+
+// over lays a box over a block, its upper left corner at column x of line y.
+func over(block, box string, x, y int) string {
+	lines := strings.Split(block, "\n")
+	for i, row := range strings.Split(box, "\n") {
+		at := y + i
+		if at < 0 || at >= len(lines) {
+			continue
+		}
+		line := lines[at]
+		whole := width(line)
+		left := ansi.Cut(line, 0, x)
+		left += spaces(x - width(left)) // half of a wide character was cut off
+		end := x + width(row)
+		right := ""
+		if end < whole {
+			right = ansi.Cut(line, end, whole)
+			right = spaces(whole-end-width(right)) + right
+		}
+		lines[at] = left + row + right
+	}
+	return strings.Join(lines, "\n")
+}
