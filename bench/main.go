@@ -86,6 +86,7 @@ func commands() []command {
 		{"logins", "delay of requests while people log in all the time", options{n: 200, rounds: 5, seconds: 3 * time.Second}, measureLogins},
 		{"h2spec", "what h2spec says, beside Go's own server; fails where the gateway passes less", options{tool: ".tools/h2spec"}, measureSpec},
 		{"events", "CPU of 1 KB requests while nobody, one and eight listen to the gateway's events", options{conns: []int{16}, rate: 5000, rounds: 7, seconds: 2 * time.Second}, measureEvents},
+		{"console", "what a console takes under a flood of events, and what the gateway pays for being looked at", options{rate: 10_000, rounds: 5, seconds: time.Minute}, measureConsole},
 		{"chaos", "gateways that share a PostgreSQL and a Redis while things go wrong; fails where an aim is missed", options{scale: 1, slack: 1, every: 100 * time.Millisecond}, measureChaos},
 		{"ready", "from exec to the first /readyz, empty store", options{rounds: 10}, measureReady},
 	}
