@@ -108,6 +108,7 @@ func TestEveryOperationAnswersAsTheDocumentSays(t *testing.T) {
 
 	call("GET", "/status", "/status", "")
 	call("GET", "/nodes", "/nodes", "")
+	call("GET", "/settings", "/settings", "")
 	call("GET", "/me", "/me", "")
 	call("POST", "/users", "/users", `{"name":"dana","email":"d@example.com","role":"admin","tags":{"a":"b"},"password":"`+rightPassword+`"}`)
 	keep("refresh", call("POST", "/login", "/login", `{"user":"dana","password":"`+rightPassword+`"}`), "refresh_token")

@@ -66,6 +66,9 @@ type Options struct {
 	// what passes elsewhere. See Join.
 	Fleet fleet.Options
 
+	// Settings are those that the node was started with, secrets masked.
+	Settings []api.Setting
+
 	// Client sends the requests of upstream tests. Redirects are never followed
 	// and every test is bounded, whatever it says. nil: one that uses no proxy.
 	Client *http.Client
@@ -88,6 +91,7 @@ type Server struct {
 	gatherer  prometheus.Gatherer
 	failed    func() map[string]string
 	inFlight  func() map[string]int
+	settings  []api.Setting
 	client    *http.Client
 	reach     rules.Reach
 	log       zerolog.Logger
@@ -117,7 +121,7 @@ type Server struct {
 func New(o Options) (*Server, error) {
 	s := &Server{
 		store: o.Store, issuer: o.Issuer, vault: o.Vault, secretKey: o.SecretKey, backup: o.Backup, status: o.Status, ready: o.Ready,
-		gatherer: o.Gatherer, failed: o.LastErrors, inFlight: o.InFlight, client: testClient(o.Client, o.Reach), reach: o.Reach, log: o.Log, now: clock(o.Now),
+		gatherer: o.Gatherer, failed: o.LastErrors, inFlight: o.InFlight, settings: o.Settings, client: testClient(o.Client, o.Reach), reach: o.Reach, log: o.Log, now: clock(o.Now),
 		node: o.Node, tail: newTail(), openRoutes: map[string]bool{}, comparing: make(chan struct{}, 1),
 	}
 	s.lately = newLately(s.tail, o.UnderWay, o.Now)
@@ -196,6 +200,7 @@ func (s *Server) register(a huma.API) {
 	r := routes{api: a, server: s}
 	get(r, viewer, "/status", "Show the gateway at a glance", s.showStatus)
 	get(r, viewer, "/nodes", "List the gateways that run on the store", s.listNodes)
+	get(r, viewer, "/settings", "List what this gateway was started with", s.listSettings)
 	s.registerLogins(r)
 
 	get(r, member, "/keys", "List keys", s.listKeys)

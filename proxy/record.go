@@ -26,6 +26,7 @@ type record struct {
 	responseBytes int64
 	sent          atomic.Int64 // responseBytes, of a stream under way, for others to see
 	wroteAt       atomic.Int64 // UnixNano of the last write to the client, for the sweeper
+	gaps          gaps         // between these writes
 }
 
 // end records why the exchange ended. The first reason stands.
@@ -43,6 +44,7 @@ func (r *record) passed(n int, at time.Duration, now time.Time) {
 	r.responseBytes += int64(n)
 	r.sent.Store(r.responseBytes)
 	r.wroteAt.Store(now.UnixNano())
+	r.gaps.wrote(at)
 }
 
 // quiet says whether the client was sent nothing for a while.

@@ -205,6 +205,7 @@ func (t *tunnel) toClient(b []byte) bool {
 	}
 	t.downloaded += int64(len(b))
 	t.x.record.sent.Store(t.downloaded)
+	t.x.record.gaps.writes++
 	t.x.try.watch.hear()
 	return true
 }

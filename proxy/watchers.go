@@ -42,6 +42,7 @@ type Exchange struct {
 	Attempts      int
 	Revision      int64
 	Node          string
+	Timing        Timing // of one that was sent to an upstream, whose Dispatched is not 0
 }
 
 // watchers are those who look on. Nobody does most of the time: then an exchange
@@ -121,6 +122,9 @@ func (x *exchange) asEnded() Exchange {
 		Duration: r.duration, UpstreamTook: r.upstream(), FirstToken: r.firstToken, Overhead: r.overhead(),
 		RequestBytes: r.requestBytes, ResponseBytes: r.responseBytes, Usage: x.usage(),
 		Attempts: r.attempts, Revision: x.revision(), Node: x.p.options.Node,
+	}
+	if r.dispatched > 0 {
+		e.Timing = r.timing()
 	}
 	if x.who != nil {
 		e.Key, e.KeyID, e.User, e.UserID = x.who.KeyName, x.who.KeyID, x.who.UserName, x.who.UserID

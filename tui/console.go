@@ -2,7 +2,6 @@ package tui
 
 import (
 	"context"
-	"errors"
 	"os"
 	"strings"
 	"time"
@@ -45,7 +44,8 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	settings := []tea.ProgramOption{tea.WithAltScreen(), tea.WithFPS(framesASecond), tea.WithContext(ctx)}
+	// Whatever is to end the console, a signal as well, ends ctx; see below.
+	settings := []tea.ProgramOption{tea.WithAltScreen(), tea.WithFPS(framesASecond), tea.WithoutSignalHandler()}
 	if o.In != nil {
 		settings = append(settings, tea.WithInput(o.In))
 	}
@@ -55,12 +55,15 @@ func Run(ctx context.Context, o Options) error {
 	if o.Mouse {
 		settings = append(settings, tea.WithMouseCellMotion())
 	}
-	_, err = tea.NewProgram(c, settings...).Run()
+	program := tea.NewProgram(c, settings...)
+	// Not tea.WithContext: that ends the loop at once, while the library's reader
+	// still reads what it closes, and its signal handler, where it is on, waits for
+	// the loop without end.
+	stop := context.AfterFunc(ctx, program.Quit)
+	defer stop()
+	_, err = program.Run()
 	c.close()
-	if toldToEnd := errors.Is(err, tea.ErrProgramKilled) && ctx.Err() != nil || errors.Is(err, tea.ErrInterrupted); !toldToEnd {
-		return err
-	}
-	return nil
+	return err
 }
 
 // newConsole makes a console that has drawn nothing yet.

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/llmgw/llmgw/admin/api"
 )
 
 func newConfig(a *app) *cobra.Command {
@@ -73,6 +75,16 @@ func (s *settings) shown(origin bool) []shownSetting {
 			one.Origin, one.Source = s.origin(t), s.source(t)
 		}
 		all = append(all, one)
+	}
+	return all
+}
+
+// told is shown for whoever asks a running gateway.
+func (s *settings) told() []api.Setting {
+	shown := s.shown(true)
+	all := make([]api.Setting, len(shown))
+	for i, one := range shown {
+		all[i] = api.Setting(one)
 	}
 	return all
 }

@@ -28,7 +28,7 @@ type gatewayProcess struct {
 func startGatewayProcess(t *testing.T) *gatewayProcess {
 	t.Helper()
 	withoutProviders(t)
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it is closed at once
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,14 +110,14 @@ const consoleRules = `version: 1
 rules:
   - name: teapot
     match:
-      model: teapot
+      model: [teapot]
     action:
       respond:
         status: 418
         body: short and stout
   - name: chat
     match:
-      model: mock*
+      model: [mock*]
     action:
       upstream: mock
 `
@@ -144,7 +144,7 @@ func TestTheConsoleInARealTerminal(t *testing.T) {
 	}
 	g.types("rules", "apply", "-f", rules, "--yes")
 	editor := filepath.Join(dir, "editor.sh")
-	if err := os.WriteFile(editor, []byte("#!/bin/sh\nsed -i.old 's/status: 418/status: 410/' \"$1\"\n"), 0o700); err != nil { //nolint:gosec // it is run
+	if err := os.WriteFile(editor, []byte("#!/bin/sh\nsed -i.old 's/status: 418/status: 410/' \"$1\"\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	stop := g.load(key, "mock", "mock-slow", "nothing-like-this")

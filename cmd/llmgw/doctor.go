@@ -27,6 +27,9 @@ Exit code: 0 well, or warnings only; 1 a problem.`
 // a silent stream.
 const longestIdle = 110 * time.Second
 
+// doctorModel is asked for a stream where no other is named.
+const doctorModel = "mock"
+
 // The states of a finding.
 const (
 	stateOK      = "ok"
@@ -79,13 +82,12 @@ func newDoctor(a *app) *cobra.Command {
 		}),
 	}
 	c.Flags().StringVar(&f.url, "url", "", "send the stream through this address of the gateway (`URL`)")
-	c.Flags().StringVar(&f.model, "model", "mock", "the model of the stream (`NAME`)")
+	c.Flags().StringVar(&f.model, "model", doctorModel, "the model of the stream (`NAME`)")
 	c.Flags().DurationVar(&f.idle, "idle", 0, "see whether a stream survives so long a silence: 65s (`TIME`)")
 	return c
 }
 
-// examine makes every check, in the order in which the later ones need the
-// earlier.
+// examine makes every check, as far as the settings can be read.
 func (a *app) examine(ctx context.Context, f doctorFlags) error {
 	d := &doctor{app: a, flags: f}
 	s, wrong := a.settings()
@@ -107,8 +109,16 @@ func (a *app) examine(ctx context.Context, f doctorFlags) error {
 		return err
 	}
 	defer d.gateway.Close()
-	d.status, d.away = d.gateway.Status(ctx)
+	if err := d.check(ctx); err != nil {
+		return err
+	}
+	return d.conclude(ctx)
+}
 
+// check makes every check of a gateway that may be there, in the order in which
+// the later ones need the earlier.
+func (d *doctor) check(ctx context.Context) error {
+	d.status, d.away = d.gateway.Status(ctx)
 	d.binary()
 	d.config(nil)
 	for _, check := range []func(context.Context){d.data, d.secretKey, d.reached, d.store, d.upstreams, d.stream} {
@@ -117,7 +127,7 @@ func (a *app) examine(ctx context.Context, f doctorFlags) error {
 			return context.Cause(ctx)
 		}
 	}
-	return d.conclude(ctx)
+	return nil
 }
 
 // say notes a finding, and shows it to a person right away: some checks take

@@ -10,6 +10,10 @@ import (
 	"time"
 )
 
+// editorGrace is how long an editor has, after a signal, to put the terminal
+// back.
+const editorGrace = 5 * time.Second
+
 // mustEdit refuses to start an editor that nobody chose where nobody sits in
 // front of it: vi in a script fills the log and waits for keys.
 func (a *app) mustEdit() error {
@@ -42,14 +46,12 @@ func chosenEditor() string {
 }
 
 // editFile lets a person edit a file, for as long as that takes. A signal is
-// handed on, so that the editor can put the terminal back; five seconds later
+// handed on, so that the editor can put the terminal back; editorGrace later
 // it is ended.
 func (a *app) editFile(ctx context.Context, path string) error {
 	editor := editorName()
 	c := editorCommand(ctx, editor, path)
 	c.Stdin, c.Stdout, c.Stderr = a.in, a.out, a.err
-	c.Cancel = func() error { return c.Process.Signal(os.Interrupt) }
-	c.WaitDelay = 5 * time.Second
 	if err := c.Run(); err != nil {
 		return failed(err, "editor %q: %v", editor, err).withHint("choose another: EDITOR=nano %s", a.command.CommandPath())
 	}
@@ -59,11 +61,14 @@ func (a *app) editFile(ctx context.Context, path string) error {
 // editorCommand leaves the reading of the editor's own arguments to the shell,
 // as git and crontab do.
 func editorCommand(ctx context.Context, editor, path string) *exec.Cmd {
+	c := exec.CommandContext(ctx, "/bin/sh", "-c", editor+` "$1"`, "llmgw", path)
 	if runtime.GOOS == "windows" {
 		words := strings.Fields(editor)
-		return exec.CommandContext(ctx, words[0], append(words[1:], path)...)
+		c = exec.CommandContext(ctx, words[0], append(words[1:], path)...)
 	}
-	return exec.CommandContext(ctx, "/bin/sh", "-c", editor+` "$1"`, "llmgw", path)
+	c.Cancel = func() error { return c.Process.Signal(os.Interrupt) }
+	c.WaitDelay = editorGrace
+	return c
 }
 
 // scratch makes a file that only its owner can read, with a text in it.

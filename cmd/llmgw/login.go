@@ -203,19 +203,10 @@ func (a *app) whoLogsIn(ctx context.Context, s *settings, to place) (string, err
 
 // keepLogin stores a login and its context, and makes that the current one.
 func (a *app) keepLogin(ctx context.Context, k keep, o *output, to place, tokens api.Tokens) error {
-	err := k.changePlaces(ctx, func(all *places) error {
-		all.put(to)
-		all.Current = to.Name
-		return nil
-	})
-	if err != nil {
+	if err := k.remember(ctx, to, tokens); err != nil {
 		return err
 	}
-	err = k.changeLogins(ctx, func(all logins) error {
-		all[to.Name] = loginOf(to.Server, tokens)
-		return nil
-	})
-	if err != nil {
+	if err := k.changePlaces(ctx, func(all *places) error { all.Current = to.Name; return nil }); err != nil {
 		return err
 	}
 	shown := struct {
@@ -226,6 +217,23 @@ func (a *app) keepLogin(ctx context.Context, k keep, o *output, to place, tokens
 	}{to.Name, to.Server, tokens.User, tokens.Role}
 	return writeOne(ctx, o, shown, func(w io.Writer) {
 		fmt.Fprintf(w, "logged in to %s as %s (%s); context %s is current\n", to.Server, tokens.User, tokens.Role, to.Name)
+	})
+}
+
+// remember stores a login and its context. The current context stays what it is.
+func (k keep) remember(ctx context.Context, to place, tokens api.Tokens) error {
+	err := k.changePlaces(ctx, func(all *places) error {
+		current := all.Current
+		all.put(to)
+		all.Current = current
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return k.changeLogins(ctx, func(all logins) error {
+		all[to.Name] = loginOf(to.Server, tokens)
+		return nil
 	})
 }
 

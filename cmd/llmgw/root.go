@@ -48,7 +48,7 @@ func newRoot(a *app) *cobra.Command {
 	)
 	addGlobalFlags(root.PersistentFlags())
 	grouped(root, groupRun, newServe(a), newMock(a), newRun(a), newEnv(a), newChat(a))
-	grouped(root, groupObserve, newStatus(a), newTail(a), newHealth(a), newDoctor(a))
+	grouped(root, groupObserve, newStatus(a), newTail(a), newConsole(a), newHealth(a), newDoctor(a))
 	grouped(root, groupManage, newRules(a), newUpstreams(a), newKeys(a), newUsers(a), newBindings(a), newApply(a), newDiff(a), newExport(a), newValidate(a), newAudit(a))
 	grouped(root, groupAccess, newLogin(a), newLogout(a), newWhoami(a), newContext(a), newTokens(a), newAdmin(a))
 	grouped(root, groupOperate, newConfig(a), newMigrate(a), newBackup(a), newSecret(a), newVersion(a))

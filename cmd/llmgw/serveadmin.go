@@ -65,7 +65,8 @@ func (n *node) startSocket(ctx context.Context) error {
 		Accounts: n.store, Open: n.adminOpen(), Peer: peer,
 		Version: version, Store: adminStore{n.store}, Issuer: n.store.Issuer, Vault: n.vault, SecretKey: n.secretKey(), Backup: n.backup,
 		Status: n.status, Ready: n.proxy.Ready, Gatherer: n.registry, Node: liveNode{n.proxy, n.store}, Fleet: n.fleet(), LastErrors: n.lastErrors, InFlight: n.proxy.InFlight, UnderWay: func() int64 { return n.proxy.Totals().InFlight },
-		Client: n.testClient(), Reach: n.reach(), Log: n.log,
+		Settings: n.settings.told(),
+		Client:   n.testClient(), Reach: n.reach(), Log: n.log,
 	})
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/llmgw/llmgw/accounts"
@@ -64,7 +65,7 @@ func viewFlight(f *proxy.Flight, now time.Time) api.Flight {
 }
 
 func viewExchange(x *proxy.Exchange) api.Exchange {
-	return api.Exchange{
+	view := api.Exchange{
 		RequestID: x.RequestID, Time: x.Time.UTC(), Method: x.Method, Path: x.Path,
 		Status: x.Status, EndReason: x.EndReason, Error: x.Error,
 		Key: x.Key, User: x.User, Rule: x.Rule, Upstream: x.Upstream, Wire: x.Wire,
@@ -76,6 +77,27 @@ func viewExchange(x *proxy.Exchange) api.Exchange {
 		Reasoning: asCounted(x.Usage.ReasoningTokens),
 		Attempts:  x.Attempts, Revision: x.Revision, Node: x.Node,
 	}
+	if x.Timing.Dispatched > 0 {
+		view.Timing = viewTiming(&x.Timing)
+	}
+	return view
+}
+
+// viewTiming leaves out the steps after the last gap: the node remembers many
+// exchanges, and most have few.
+func viewTiming(t *proxy.Timing) *api.Timing {
+	view := &api.Timing{
+		Body: millis(t.Body), Dispatched: millis(t.Dispatched), Connect: millis(t.Connect), Header: millis(t.Header), FirstByte: millis(t.FirstByte),
+		Chunks: t.Writes, Gap: millis(t.Gap), GapAt: millis(t.GapAt),
+	}
+	steps := len(t.Gaps)
+	for steps > 0 && t.Gaps[steps-1] == 0 {
+		steps--
+	}
+	if steps > 0 {
+		view.GapStep, view.Gaps = millis(t.GapStep), slices.Clone(t.Gaps[:steps])
+	}
+	return view
 }
 
 // asCounted is what a provider counted, or nil where it said nothing.

@@ -6,7 +6,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/llmgw/llmgw/admin/api"
+	"github.com/llmgw/llmgw/proxy"
 )
 
 // TestTheWholeWayOfAnExchangeIsTold follows a gateway while a key is made and a
@@ -68,7 +71,33 @@ func TestTheWholeWayOfAnExchangeIsTold(t *testing.T) {
 	if x.RequestID != started.RequestID || x.EndReason != "revoked" || x.Status != 200 || x.DurationMS <= 0 || x.Revision == 0 {
 		t.Errorf("the exchange is %+v", x)
 	}
+	if w := x.Timing; w == nil || w.Dispatched <= 0 || w.Header < w.Dispatched || w.FirstByte < w.Header || w.FirstByte > x.FirstTokenMS || w.Chunks < 1 {
+		t.Errorf("its timing is %+v, the first token was at %v", w, x.FirstTokenMS)
+	}
 	if code := <-stalled; code != exitFailed {
 		t.Errorf("chat ended with %d", code)
+	}
+}
+
+func TestTimingIsToldWithoutTheStepsAfterTheLastGap(t *testing.T) {
+	x := proxy.Exchange{RequestID: "req_1"}
+	if view := viewExchange(&x); view.Timing != nil {
+		t.Errorf("of what was never sent: %+v", view.Timing)
+	}
+	const ms = time.Millisecond
+	x.Timing = proxy.Timing{
+		Body: ms, Dispatched: 2 * ms, Connect: 1500 * time.Microsecond, Header: 3 * ms, FirstByte: 4 * ms, Writes: 2, Gap: 20 * ms, GapAt: 24 * ms, GapStep: 16 * ms,
+	}
+	view := viewExchange(&x).Timing
+	want := &api.Timing{Body: 1, Dispatched: 2, Connect: 1.5, Header: 3, FirstByte: 4, Chunks: 2, Gap: 20, GapAt: 24}
+	if diff := cmp.Diff(want, view); diff != "" {
+		t.Error(diff)
+	}
+	x.Timing.Gaps[1] = 20
+	want.GapStep, want.Gaps = 16, []int32{0, 20}
+	view = viewExchange(&x).Timing
+	x.Timing.Gaps[1] = 21 // what was told is its own
+	if diff := cmp.Diff(want, view); diff != "" {
+		t.Error(diff)
 	}
 }

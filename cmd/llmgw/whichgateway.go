@@ -85,30 +85,52 @@ func (c place) goal() (goal, error) {
 
 // connect makes the client of a goal.
 func (a *app) connect(s *settings, to goal) (*gateway, error) {
-	options := api.Options{Timeout: s.duration("timeout"), Trace: a.tracer(s)}
-	if to.socket != "" {
-		options.Socket = to.socket
-		return &gateway{Client: api.NewClient(options), at: shortPath(to.socket), context: to.place.Name}, nil
-	}
-	trusted, err := to.place.trust()
+	options, who, err := to.reach(s, a.tracer(s))
 	if err != nil {
 		return nil, err
 	}
-	options.BaseURL, options.TLS = to.place.Server, trusted
-	plain := options
-	who := &access{place: to.place, plain: func() *api.Client { return api.NewClient(plain) }, now: time.Now}
-	if who.token, who.source, err = tokenOf(s); err != nil {
-		return nil, err
+	if who != nil {
+		options.Bearer, options.Renew = who.bearer, who.renew
 	}
-	if who.keep, err = openKeep(); err != nil && who.token.IsZero() {
-		return nil, err
-	}
-	options.Bearer, options.Renew = who.bearer, who.renew
-	return &gateway{Client: api.NewClient(options), at: to.place.Server, context: to.place.Name, access: who}, nil
+	return &gateway{Client: api.NewClient(options), at: to.where(), context: to.place.Name, access: who}, nil
 }
 
+// where is how messages name a goal.
+func (to goal) where() string {
+	if to.socket != "" {
+		return shortPath(to.socket)
+	}
+	return to.place.Server
+}
+
+// reach says how a goal is reached, and in whose name; who is nil at a socket.
+func (to goal) reach(s *settings, told callTrace) (options api.Options, who *access, err error) {
+	options = api.Options{Timeout: s.duration("timeout"), Trace: told}
+	if to.socket != "" {
+		options.Socket = to.socket
+		return options, nil, nil
+	}
+	trusted, err := to.place.trust()
+	if err != nil {
+		return options, nil, err
+	}
+	options.BaseURL, options.TLS = to.place.Server, trusted
+	plain := options
+	who = &access{place: to.place, plain: func() *api.Client { return api.NewClient(plain) }, now: time.Now}
+	if who.token, who.source, err = tokenOf(s); err != nil {
+		return options, nil, err
+	}
+	if who.keep, err = openKeep(); err != nil && who.token.IsZero() {
+		return options, nil, err
+	}
+	return options, who, nil
+}
+
+// callTrace is api.Options.Trace.
+type callTrace func(method, path string, status int, took time.Duration)
+
 // tracer tells of admin calls where --debug asks for it, or is nil.
-func (a *app) tracer(s *settings) func(method, path string, status int, took time.Duration) {
+func (a *app) tracer(s *settings) callTrace {
 	if !s.on("debug") {
 		return nil
 	}
