@@ -86,6 +86,7 @@ type Fleet struct {
 	forwarding
 	watching
 	asking
+	sharing sharing
 }
 
 // New makes a Fleet that is silent until Run.

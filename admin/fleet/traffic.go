@@ -2,6 +2,11 @@ package fleet
 
 import (
 	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
 
 	"github.com/llmgw/llmgw/admin/api"
 	"github.com/llmgw/llmgw/admin/window"
@@ -15,8 +20,57 @@ const (
 )
 
 // Traffic gives what the other nodes know of a window, one part for each, and of
-// which nodes nothing is known.
+// which nodes nothing is known. Those who ask the same within a second share an
+// answer, which nobody may change: any number of consoles cost what one does.
 func (f *Fleet) Traffic(ctx context.Context, q window.Query) ([]window.Part, *api.Partial) {
+	t, first := f.sharing.join(q, time.Now())
+	if first {
+		t.parts, t.missing = f.askTraffic(context.WithoutCancel(ctx), q) // others wait for it, too
+		close(t.answered)
+	}
+	select {
+	case <-t.answered:
+		return t.parts, t.missing
+	case <-ctx.Done():
+		return nil, &api.Partial{Nodes: []string{}, Problem: noAnswer}
+	}
+}
+
+// sharedFor is how long an answer serves others who ask the same.
+const sharedFor = time.Second
+
+// sharing is the questions about traffic of the last second.
+type sharing struct {
+	mu    sync.Mutex
+	asked map[string]*sharedTraffic
+}
+
+// sharedTraffic is one of them. Its answer is there once answered is closed.
+type sharedTraffic struct {
+	at       time.Time
+	answered chan struct{}
+	parts    []window.Part
+	missing  *api.Partial
+}
+
+// join gives the question, and says whether it has yet to be asked.
+func (s *sharing) join(q window.Query, now time.Time) (t *sharedTraffic, first bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.DeleteFunc(s.asked, func(_ string, t *sharedTraffic) bool { return now.Sub(t.at) >= sharedFor })
+	name := fmt.Sprint(q)
+	if t := s.asked[name]; t != nil {
+		return t, false
+	}
+	if s.asked == nil {
+		s.asked = map[string]*sharedTraffic{}
+	}
+	t = &sharedTraffic{at: now, answered: make(chan struct{})}
+	s.asked[name] = t
+	return t, true
+}
+
+func (f *Fleet) askTraffic(ctx context.Context, q window.Query) ([]window.Part, *api.Partial) {
 	answers, p := f.ask(ctx, questionOf{Traffic: &q}, func(*answer) bool { return false })
 	parts := make([]window.Part, 0, len(answers))
 	for i := range answers {
@@ -31,7 +85,7 @@ func (f *Fleet) Traffic(ctx context.Context, q window.Query) ([]window.Part, *ap
 		}
 		parts = append(parts, *part)
 	}
-	return parts, p
+	return slices.Clip(parts), p
 }
 
 // without adds a node that does not know the question.

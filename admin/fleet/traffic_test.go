@@ -3,6 +3,8 @@ package fleet
 import (
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -89,4 +91,29 @@ func TestNoMoreNamesAreToldThanCanBeOfUse(t *testing.T) {
 			t.Errorf("where %d are asked for, %d are told, the last is %+v", asked, len(p.Names), rest)
 		}
 	}
+}
+
+func TestConsolesThatAskTheSameShareAnAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := assemble(t, 3)
+		var asked atomic.Int64
+		c.members[1].options.Traffic = func(window.Query) window.Part { asked.Add(1); return window.Part{} }
+		c.members[2].end() // so that every question takes its whole time
+		for range 2 {
+			var asking sync.WaitGroup
+			for range 3 * mostAsked {
+				asking.Go(func() {
+					parts, missing := c.members[0].Traffic(t.Context(), window.Query{Window: time.Minute})
+					if len(parts) != 1 || missing == nil || missing.Problem != noAnswer {
+						t.Errorf("%d parts, and missing %+v", len(parts), missing)
+					}
+				})
+			}
+			asking.Wait()
+			time.Sleep(sharedFor) //nolint:forbidigo // the bubble's time
+		}
+		if n := asked.Load(); n != 2 {
+			t.Errorf("a node was asked %d times for two seconds", n)
+		}
+	})
 }

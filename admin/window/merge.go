@@ -7,8 +7,7 @@ import (
 	"github.com/llmgw/llmgw/admin/api"
 )
 
-// Merge makes one answer of what nodes know. The parts are not to be used
-// afterwards.
+// Merge makes one answer of what nodes know. The parts stay as they are.
 func Merge(parts []Part, q Query, now time.Time) api.Window {
 	q = q.bounded()
 	w := api.Window{Until: now.UTC(), WindowS: q.Window.Seconds(), StepS: q.step().Seconds(), By: []api.Share{}}
