@@ -272,7 +272,7 @@ func (f *form) line(one *field, current bool, label, w int) string {
 	left := sign + f.look.fit(one.label, label) + "  "
 	room := w - width(left)
 	if len(one.choices) > 0 {
-		return left + f.look.cut(f.choices(one, current), room)
+		return left + f.choices(one, current, room)
 	}
 	text, pos := one.input.Value(), one.input.Position()
 	if one.hidden {
@@ -287,18 +287,34 @@ func (f *form) line(one *field, current bool, label, w int) string {
 	return left + text
 }
 
-func (f *form) choices(one *field, current bool) string {
+// choices shows what can be chosen. Where there is not room for all, those before
+// the chosen one go first.
+func (f *form) choices(one *field, current bool, room int) string {
 	var parts []string
+	upTo := 0 // cells that those up to the chosen one take
 	for i, c := range one.choices {
-		if i != one.chosen {
+		if i <= one.chosen {
+			upTo += width(c) + 3
+		}
+		switch {
+		case i != one.chosen:
 			parts = append(parts, f.look.dim.Render(" "+c+" "))
-		} else if current {
+		case current:
 			parts = append(parts, f.look.selected.Render("["+c+"]"))
-		} else {
+		default:
 			parts = append(parts, "["+c+"]")
 		}
 	}
-	return strings.Join(parts, " ")
+	sign := ""
+	for upTo > room && len(parts) > 1 {
+		upTo -= width(parts[0]) + 1
+		parts = parts[1:]
+		if sign == "" {
+			sign = f.look.more
+			upTo += width(sign)
+		}
+	}
+	return f.look.cut(sign+strings.Join(parts, " "), room)
 }
 
 // writtenText is a text with a cursor in it, and of a long one the part around
