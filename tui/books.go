@@ -196,10 +196,10 @@ func booksOf(subjects []string) []book {
 		"rule":       {bookRules, bookHistory, bookAudit},
 		"rules":      {bookRules, bookHistory, bookAudit},
 		"set":        {bookRules, bookHistory, bookAudit},
-		"upstream":   {bookUpstreams, bookRules, bookAudit},
+		"upstream":   {bookUpstreams, bookRules, bookBindings, bookAudit},
 		"credential": {bookUpstreams, bookAudit},
-		"key":        {bookKeys, bookUsers, bookAudit},
-		"user":       {bookUsers, bookKeys, bookMe, bookAudit},
+		"key":        {bookKeys, bookUsers, bookBindings, bookAudit},
+		"user":       {bookUsers, bookKeys, bookBindings, bookMe, bookAudit},
 		"session":    {bookAudit},
 		"binding":    {bookBindings, bookAudit},
 	}

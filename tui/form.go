@@ -18,6 +18,7 @@ type form struct {
 	at      int
 	submit  func(*form) tea.Cmd // it answers with formDone or formRefused
 	sending bool
+	closed  bool
 	problem string
 	changed func(*form) tea.Cmd   // after every key; nil: nothing follows
 	extra   func(w, h int) string // drawn below the fields; nil: nothing
@@ -186,8 +187,9 @@ func (f *form) refused(err error) {
 	}
 }
 
-// forget takes secrets out of the form.
+// forget takes secrets out of the form, which is closed.
 func (f *form) forget() {
+	f.closed = true
 	for _, one := range f.fields {
 		if one.hidden {
 			one.input.SetValue("")
@@ -197,32 +199,13 @@ func (f *form) forget() {
 
 func (f *form) draw(w, h int) string {
 	wide := min(w, 78)
-	label := 0
-	for _, one := range f.fields {
-		label = max(label, width(one.label))
+	head, current := f.rows(wide)
+	tail := f.outcome(wide)
+	room := h - 2 - len(tail)
+	if f.extra != nil {
+		room--
 	}
-	var lines []string
-	for _, line := range f.intro {
-		lines = append(lines, wrap(line, wide-4)...)
-	}
-	if len(f.intro) > 0 {
-		lines = append(lines, "")
-	}
-	for i, one := range f.fields {
-		lines = append(lines, f.line(one, i == f.at, label, wide-4))
-		if one.problem != "" {
-			lines = append(lines, spaces(label+4)+f.look.bad.Render(f.look.cut(f.look.no+" "+one.problem, wide-8-label)))
-		}
-	}
-	lines = append(lines, "")
-	switch {
-	case f.sending:
-		lines = append(lines, f.look.dim.Render("waiting for the gateway"+f.look.more))
-	case f.problem != "":
-		for _, part := range wrap(f.look.no+" "+f.problem, wide-4) {
-			lines = append(lines, f.look.bad.Render(part))
-		}
-	}
+	lines := append(around(head, current, max(1, room)), tail...)
 	if f.extra != nil {
 		lines = append(lines, strings.Split(f.extra(wide-4, max(1, h-len(lines)-2)), "\n")...)
 	}
@@ -233,6 +216,54 @@ func (f *form) draw(w, h int) string {
 	return b.draw(f.look, strings.Join(lines, "\n"), wide, min(h, len(lines)+2))
 }
 
+// rows are the lines of the fields and what stands before them, and which one is
+// that of the current field.
+func (f *form) rows(wide int) (lines []string, current int) {
+	label := 0
+	for _, one := range f.fields {
+		label = max(label, width(one.label))
+	}
+	for _, line := range f.intro {
+		lines = append(lines, wrap(line, wide-4)...)
+	}
+	if len(f.intro) > 0 {
+		lines = append(lines, "")
+	}
+	for i, one := range f.fields {
+		if i == f.at {
+			current = len(lines)
+		}
+		lines = append(lines, f.line(one, i == f.at, label, wide-4))
+		if one.problem != "" {
+			lines = append(lines, spaces(label+4)+f.look.bad.Render(f.look.cut(f.look.no+" "+one.problem, wide-8-label)))
+		}
+	}
+	return lines, current
+}
+
+// outcome tells how it stands with what was sent.
+func (f *form) outcome(wide int) []string {
+	lines := []string{""}
+	switch {
+	case f.sending:
+		lines = append(lines, f.look.dim.Render("waiting for the gateway"+f.look.more))
+	case f.problem != "":
+		for _, part := range wrap(f.look.no+" "+f.problem, wide-4) {
+			lines = append(lines, f.look.bad.Render(part))
+		}
+	}
+	return lines
+}
+
+// around gives so many lines as there is room for, with one of them among them.
+func around(lines []string, at, room int) []string {
+	if len(lines) <= room {
+		return lines
+	}
+	from := max(0, min(at-room/2, len(lines)-room))
+	return lines[from : from+room : from+room]
+}
+
 func (f *form) line(one *field, current bool, label, w int) string {
 	sign := "  "
 	if current {
@@ -241,7 +272,7 @@ func (f *form) line(one *field, current bool, label, w int) string {
 	left := sign + f.look.fit(one.label, label) + "  "
 	room := w - width(left)
 	if len(one.choices) > 0 {
-		return left + f.look.cut(f.choices(one, current), room)
+		return left + f.choices(one, current, room)
 	}
 	text, pos := one.input.Value(), one.input.Position()
 	if one.hidden {
@@ -256,18 +287,34 @@ func (f *form) line(one *field, current bool, label, w int) string {
 	return left + text
 }
 
-func (f *form) choices(one *field, current bool) string {
+// choices shows what can be chosen. Where there is not room for all, those before
+// the chosen one go first.
+func (f *form) choices(one *field, current bool, room int) string {
 	var parts []string
+	upTo := 0 // cells that those up to the chosen one take
 	for i, c := range one.choices {
-		if i != one.chosen {
+		if i <= one.chosen {
+			upTo += width(c) + 3
+		}
+		switch {
+		case i != one.chosen:
 			parts = append(parts, f.look.dim.Render(" "+c+" "))
-		} else if current {
+		case current:
 			parts = append(parts, f.look.selected.Render("["+c+"]"))
-		} else {
+		default:
 			parts = append(parts, "["+c+"]")
 		}
 	}
-	return strings.Join(parts, " ")
+	sign := ""
+	for upTo > room && len(parts) > 1 {
+		upTo -= width(parts[0]) + 1
+		parts = parts[1:]
+		if sign == "" {
+			sign = f.look.more
+			upTo += width(sign)
+		}
+	}
+	return f.look.cut(sign+strings.Join(parts, " "), room)
 }
 
 // writtenText is a text with a cursor in it, and of a long one the part around

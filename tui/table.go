@@ -312,10 +312,12 @@ func (t *table[T]) signWidth(column int) int {
 func (t *table[T]) headings(widths []int) string {
 	var b strings.Builder
 	b.WriteString(" ")
+	first := true
 	for i := range t.columns {
 		if widths[i] == 0 {
 			continue
 		}
+		b.WriteString(gapBefore(&first))
 		c, text := &t.columns[i], t.columns[i].title
 		if t.sorted == i+1 {
 			sign := t.look.up
@@ -324,22 +326,26 @@ func (t *table[T]) headings(widths []int) string {
 			}
 			text += " " + sign
 		}
-		b.WriteString(t.cell(c, text, widths[i], i))
+		b.WriteString(t.cell(c, text, widths[i]))
 	}
 	return t.look.dim.Render(b.String())
 }
 
-// cell is a text in its column, with the gap behind it.
-func (t *table[T]) cell(c *column[T], text string, w, i int) string {
+// cell is a text in its column.
+func (t *table[T]) cell(c *column[T], text string, w int) string {
 	if c.right {
-		text = t.look.fitRight(text, w)
-	} else {
-		text = t.look.fit(text, w)
+		return t.look.fitRight(text, w)
 	}
-	if i < len(t.columns)-1 {
-		text += strings.Repeat(" ", columnGap)
+	return t.look.fit(text, w)
+}
+
+// gapBefore is what stands before a column: nothing before the first.
+func gapBefore(first *bool) string {
+	if *first {
+		*first = false
+		return ""
 	}
-	return text
+	return spaces(columnGap)
 }
 
 const columnGap = 2
@@ -365,12 +371,14 @@ func (t *table[T]) line(row *T, texts []string, widths []int, current bool) stri
 		sign = t.look.mark
 	}
 	b.WriteString(sign)
+	first := true
 	for i := range t.columns {
 		if widths[i] == 0 {
 			continue
 		}
+		b.WriteString(gapBefore(&first))
 		c := &t.columns[i]
-		text := t.cell(c, texts[i], widths[i], i)
+		text := t.cell(c, texts[i], widths[i])
 		if c.style != nil && !current {
 			text = c.style(row).Render(text)
 		}
