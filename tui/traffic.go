@@ -52,6 +52,7 @@ type trafficScreen struct {
 
 	opened    *tailRow // in detail; nil: none is
 	part      detailPart
+	scrolled  int // lines of the part that are above what is in view
 	explained explained
 
 	streams  list[api.Flight]

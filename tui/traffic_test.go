@@ -9,6 +9,7 @@ import (
 	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
+	"pgregory.net/rapid"
 
 	"github.com/llmgw/llmgw/admin/api"
 )
@@ -178,7 +179,7 @@ func TestWhatIsKeptHasAnEndAndIsNoDrop(t *testing.T) {
 }
 
 func TestAFilterHoldsWhileItIsWrittenAndTheGatewayIsAskedWhenItRests(t *testing.T) {
-	play(t, 120, 24, nil, func(s *stage) {
+	play(t, 160, 24, nil, func(s *stage) {
 		s.press("2")
 		s.ends(sampleExchange(0), sampleExchange(1), sampleExchange(2), sampleExchange(3))
 		s.press("/")
@@ -589,4 +590,67 @@ func TestTrafficFitsEverySizeWhateverIsInIt(t *testing.T) {
 			})
 		}
 	}
+}
+
+func TestWhatIsWrittenIsSeenOnASmallTerminal(t *testing.T) {
+	play(t, 60, 16, nil, func(s *stage) {
+		s.press("2")
+		s.ends(sampleExchange(0), sampleExchange(1))
+		s.press("/")
+		s.write("status>=400 key:c*")
+		s.wait(100 * time.Millisecond)
+		s.sees("filter: status>=400 key:c*", "1 of 2")
+		s.press("enter", " ")
+		s.sees("‖0  filter: status", "dropped")
+	})
+}
+
+func TestAPartThatIsLongerThanTheScreenScrolls(t *testing.T) {
+	play(t, 60, 16, nil, func(s *stage) {
+		answer := api.Explanation{Outcome: "forward", Rule: "rule-29"}
+		for i := range 30 {
+			answer.Rules = append(answer.Rules, api.ExplainedRule{Position: i + 1, Name: fmt.Sprintf("rule-%02d", i), Verdict: "no", Matcher: "model", Wants: "x"})
+		}
+		answer.Rules[29].Verdict = "yes"
+		s.fake.answer("POST /explain", answer)
+		s.press("2")
+		s.ends(sampleExchange(0))
+		s.press("x")
+		s.sees("rule-00", "lines more · PgDn")
+		for range 10 {
+			s.press("pgdown")
+		}
+		s.sees("rule-29", "✓ takes it", "Nothing was")
+		s.seesNot("more · PgDn", "rule-00")
+		s.press("pgup")
+		s.sees("5 lines more")
+		s.press("tab")
+		s.sees("[Tokens]", "key ci-bot")
+	})
+}
+
+func TestNoKeyTearsTrafficApart(t *testing.T) {
+	keys := rapid.SampledFrom([]string{
+		"up", "down", "enter", "esc", "tab", "shift+tab", "f", " ", "x", "n", "p", "y", "/", "g", "G", "pgup", "pgdown", "ctrl+d", "s", "S", "v", "V", "m", "o", ":", "r", "t", "backspace", "*",
+	})
+	play(t, 60, 16, nil, func(s *stage) {
+		s.press("2")
+		n := 0
+		rapid.Check(t, func(r *rapid.T) {
+			for range 4 {
+				switch rapid.IntRange(0, 5).Draw(r, "what") {
+				case 0:
+					n++
+					s.ends(sampleExchange(n))
+				case 1:
+					s.starts(sampleFlights()[n%2])
+				case 2:
+					s.wait(streamsEvery)
+				default:
+					s.press(keys.Draw(r, "key"))
+				}
+				fits(t, s.frame(), 60, 16)
+			}
+		})
+	})
 }

@@ -29,7 +29,7 @@ func (s *trafficScreen) openRow(row *tailRow, explain bool) tea.Cmd {
 	if row == nil {
 		return nil
 	}
-	s.opened, s.part = row, partTiming
+	s.opened, s.part, s.scrolled = row, partTiming, 0
 	if !s.inFlight {
 		s.following, s.cursor = false, row.place
 	}
@@ -41,13 +41,25 @@ func (s *trafficScreen) openRow(row *tailRow, explain bool) tea.Cmd {
 
 func (s *trafficScreen) canDetail(action string) bool {
 	switch action {
-	case "down", "up", "traffic.next", "traffic.previous", "traffic.rule", "copy":
+	case "down", "up", "page-down", "page-up", "traffic.next", "traffic.previous", "traffic.rule", "copy":
 		return true
 	}
 	return false
 }
 
+// detailScroll is how many lines a part of a detail moves at once.
+const detailScroll = 5
+
 func (s *trafficScreen) doDetail(action string) tea.Cmd {
+	switch action {
+	case "page-down":
+		s.scrolled += detailScroll
+		return nil
+	case "page-up":
+		s.scrolled = max(0, s.scrolled-detailScroll)
+		return nil
+	}
+	s.scrolled = 0
 	switch action {
 	case "down", "traffic.next":
 		return s.step(1)
@@ -105,7 +117,23 @@ func (s *trafficScreen) drawDetail(w, h int) string {
 	default:
 		part = s.drawTiming(row, inW)
 	}
-	return b.draw(l, l.block(head+"\n"+part, inW, inH), w, h)
+	part, b.count = s.partInView(part, max(1, inH-strings.Count(head, "\n")-1))
+	return b.draw(l, head+"\n"+part, w, h)
+}
+
+// partInView gives the lines of a part that there is room for, and how many more
+// there are.
+func (s *trafficScreen) partInView(part string, room int) (view, more string) {
+	lines := strings.Split(part, "\n")
+	if len(lines) <= room {
+		s.scrolled = 0
+		return part, ""
+	}
+	s.scrolled = min(s.scrolled, len(lines)-room)
+	if below := len(lines) - room - s.scrolled; below > 0 {
+		more = plural(below, "line") + " more " + s.look.dot + " PgDn"
+	}
+	return strings.Join(lines[s.scrolled:s.scrolled+room], "\n"), more
 }
 
 // parts names the parts, the one in front marked.

@@ -166,17 +166,24 @@ func (s *trafficScreen) insteadOfTail(w, h int) string {
 // tailTitle tells whether the tail moves, how much comes, and what is left out.
 func (s *trafficScreen) tailTitle(w int) string {
 	title := "Traffic"
+	filtered := s.filter.on() || s.input != nil
+	short := filtered && w < wideTraffic // what is written must be seen
 	switch {
+	case s.paused && short:
+		title += " " + s.look.paused + count(int64(len(s.later.shown)))
 	case s.paused:
 		title += fmt.Sprintf(" [%s paused, %s more]", s.look.paused, count(int64(len(s.later.shown))))
+	case s.following && short:
+		title += " " + s.look.following
 	case s.following:
 		title += " [" + s.look.following + " following]"
 	}
-	if r := s.recentRate(); r != "" {
+	if r := s.recentRate(); r != "" && !short {
 		title += " " + r + "/s"
 	}
-	if s.filter.on() || s.input != nil {
-		title += "  filter: " + s.filterText(w/3)
+	if filtered {
+		title += "  filter: "
+		title += s.filterText(max(8, w-width(title)-width(s.tailCounts(w))-9))
 	}
 	return title
 }
@@ -208,11 +215,14 @@ func (s *trafficScreen) tailCounts(w int) string {
 	switch {
 	case s.filter.on() && narrows(&s.follow):
 		parts[0] = count(int64(len(s.ring.shown))) + " match"
-		if w >= wideTraffic {
+		if w >= widestTraffic {
 			parts = append(parts, "filtered at the gateway")
 		}
 	case s.filter.on():
 		parts[0] = count(int64(len(s.ring.shown))) + " of " + parts[0]
+	}
+	if s.input != nil && w < 80 {
+		return parts[0]
 	}
 	return strings.Join(append(parts, count(s.dropped()-s.before)+" dropped"), " "+s.look.dot+" ")
 }

@@ -10,17 +10,20 @@ import (
 	"github.com/llmgw/llmgw/admin/api"
 )
 
-// wideTraffic is from how many cells on names have more room.
-const wideTraffic = 100
+// wideTraffic and widestTraffic are from how many cells on names have more room.
+const (
+	wideTraffic   = 100
+	widestTraffic = 150
+)
 
 // tailColumns are the columns of the tail. Their widths do not depend on what is
 // in them, so that nothing moves while rows come.
 func (s *trafficScreen) tailColumns(w int) []column[tailRow] {
 	model, name := 14, 10
 	switch {
-	case w >= 150:
+	case w >= widestTraffic-2: // inside its box
 		model, name = 32, 18
-	case w >= wideTraffic:
+	case w >= wideTraffic-2:
 		model, name = 20, 12
 	}
 	l := s.look
