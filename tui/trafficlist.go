@@ -109,8 +109,9 @@ func (s *trafficScreen) resume() {
 // drawTail gives the rows in view, in a box that tells how they come.
 func (s *trafficScreen) drawTail(w, h int) string {
 	b := box{title: s.tailTitle(w), right: s.tailCounts(w), focused: true}
-	if n := s.books.window.value.Flights; s.books.window.there() {
-		b.foot = "tab: " + count(n) + " in flight"
+	b.foot = "tab: streams in flight"
+	if s.books.window.there() {
+		b.foot = "tab: " + count(s.books.window.value.Flights) + " in flight"
 	}
 	if at := s.index(); at >= 0 && !s.following {
 		b.count = count(int64(at+1)) + " of " + count(int64(len(s.ring.shown)))
