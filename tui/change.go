@@ -16,7 +16,7 @@ const changeLimit = 60 * time.Second
 
 // change is something that is done to the gateway.
 type change struct {
-	twin  []string // the words of the command that does the same: rules disable openai
+	twin  []string // the words of the command that does the same: rules disable openai; nil: no command does
 	books []book   // what is loaded again afterwards
 	only  bool     // it looks and changes nothing: whoever may read may do it
 	call  func(context.Context, *api.Client) (said string, err error)
@@ -28,7 +28,7 @@ type change struct {
 type changed struct {
 	generation int
 	change     change
-	entry      *logged
+	entry      *logged // nil: no command does the same
 	said       string
 	err        error
 }
@@ -42,7 +42,10 @@ func (d *desk) change(c change) tea.Cmd {
 		}
 		return nil
 	}
-	entry := d.log.add(d.now(), d.twin(c.twin))
+	var entry *logged
+	if c.twin != nil {
+		entry = d.log.add(d.now(), d.twin(c.twin))
+	}
 	client, generation := d.gateway.Client, d.generation
 	return d.away(changeLimit, func(ctx context.Context) tea.Msg {
 		said, err := c.call(ctx, client)
@@ -52,7 +55,9 @@ func (d *desk) change(c change) tea.Cmd {
 
 // settle takes in the outcome of a change.
 func (d *desk) settle(m changed) tea.Cmd {
-	m.entry.end(m.err)
+	if m.entry != nil {
+		m.entry.end(m.err)
+	}
 	if m.generation != d.generation {
 		return nil
 	}

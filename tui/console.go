@@ -127,9 +127,12 @@ func (c *console) listen() tea.Cmd {
 	if c.feed != nil {
 		c.feed.cancel()
 	}
+	c.desk.anew = false
 	if c.desk.gateway.Client == nil {
 		return nil
 	}
+	l := &c.desk.link
+	l.missed, l.tally = l.missed+l.tally.Dropped, api.Tally{} // which begins anew with a stream
 	c.feed = c.desk.startFeed()
 	return c.feed.take(c.desk.ctx)
 }
@@ -146,6 +149,9 @@ func (c *console) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	if len(d.openings) > 0 {
 		c.overlays = append(c.overlays, d.openings...)
 		d.openings = nil
+	}
+	if d.anew && !d.link.lost() { // else it is opened when the gateway is back
+		cmd = tea.Batch(cmd, c.listen())
 	}
 	if d.going != "" {
 		name := d.going

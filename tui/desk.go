@@ -22,6 +22,8 @@ type desk struct {
 	books       books
 	link        link
 	windowQuery api.WindowQuery
+	follow      api.EventQuery // which exchanges the stream brings; see listenTo
+	anew        bool           // the stream is to be opened anew, for another follow
 	log         commandLog
 	ctx         context.Context // ends with the console
 	openings    []overlay       // opened since the console last looked
@@ -43,6 +45,12 @@ func (d *desk) away(limit time.Duration, call func(context.Context) tea.Msg) tea
 
 // open puts something over the screen.
 func (d *desk) open(o overlay) { d.openings = append(d.openings, o) }
+
+// listenTo has the stream bring other exchanges from now on, and those of the
+// past that it is to begin with.
+func (d *desk) listenTo(q api.EventQuery) {
+	d.follow, d.link.after, d.anew = q, "", true
+}
 
 // goTo shows another screen, by its name.
 func (d *desk) goTo(name string) { d.going = name }

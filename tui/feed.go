@@ -47,8 +47,11 @@ type fed struct {
 func (d *desk) startFeed() *feed {
 	ctx, cancel := context.WithCancel(d.ctx)
 	f := &feed{generation: d.generation, cancel: cancel, ready: make(chan struct{}, 1)}
-	client, query := d.gateway.Client, api.EventQuery{Kinds: []string{"change", "exchange", "started"}, After: d.link.after}
-	if query.After == "" {
+	client, query := d.gateway.Client, d.follow
+	if len(query.Kinds) == 0 {
+		query.Kinds = []string{"change", "exchange", "started"}
+	}
+	if query.After = d.link.after; query.After == "" && query.Since == 0 {
 		query.Since = feedBacklog
 	}
 	go func() {

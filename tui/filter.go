@@ -22,11 +22,12 @@ type filter struct {
 type term struct {
 	field string // empty: any
 	op    string // "", ":", "=", "!=", "<", "<=", ">", ">="
-	want  string // lower case
+	raw   string // as it was written
+	want  string // the same in lower case
 	not   bool
 }
 
-var termForm = regexp.MustCompile(`^([a-z][a-z0-9_-]*)(:|>=|<=|!=|=|>|<)(.*)$`)
+var termForm = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9_-]*)(:|>=|<=|!=|=|>|<)(.*)$`)
 
 // parseFilter reads a filter; the error says which word is wrong.
 func parseFilter(text string) (filter, error) {
@@ -36,13 +37,14 @@ func parseFilter(text string) (filter, error) {
 		if rest, found := strings.CutPrefix(word, "-"); found && rest != "" {
 			t.not, word = true, rest
 		}
-		t.want = strings.ToLower(word)
-		if parts := termForm.FindStringSubmatch(t.want); parts != nil {
-			t.field, t.op, t.want = parts[1], parts[2], parts[3]
-			if t.want == "" {
+		t.raw = word
+		if parts := termForm.FindStringSubmatch(word); parts != nil {
+			t.field, t.op, t.raw = strings.ToLower(parts[1]), parts[2], parts[3]
+			if t.raw == "" {
 				return f, fmt.Errorf("%s: what for?", word)
 			}
 		}
+		t.want = strings.ToLower(t.raw)
 		if strings.ContainsAny(t.op, "<>") {
 			if _, ok := number(t.want); !ok {
 				return f, fmt.Errorf("%s: %q is no number and no time", word, t.want)

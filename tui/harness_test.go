@@ -33,6 +33,7 @@ type fake struct {
 	calls  []string // "POST /keys/ci-bot/revoke {…}", but not of reading
 	reads  map[string]int
 	away   bool
+	asked  []string // what streams of events were opened with
 	events *io.PipeWriter
 }
 
@@ -103,6 +104,7 @@ func (f *fake) open(r *http.Request) (*http.Response, error) {
 	read, write := io.Pipe()
 	f.mu.Lock()
 	f.events = write
+	f.asked = append(f.asked, r.URL.RawQuery)
 	f.mu.Unlock()
 	go func() {
 		<-r.Context().Done()

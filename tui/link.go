@@ -19,7 +19,7 @@ type link struct {
 	hello   api.Hello
 	after   string // where the next stream goes on
 	tally   api.Tally
-	missed  int64 // events that came faster than they could be taken
+	missed  int64 // events that came faster than they could be taken, and what earlier streams dropped
 	partial *api.Partial
 }
 

@@ -7,6 +7,7 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"github.com/llmgw/llmgw/accounts"
+	"github.com/llmgw/llmgw/admin/api"
 )
 
 // reconnected tells that a login succeeded, or that another gateway was chosen.
@@ -87,7 +88,7 @@ func (c *console) switchTo(name string) tea.Cmd {
 		return nil
 	}
 	d.generation++
-	d.gateway, d.books, d.log = to, books{}, commandLog{}
+	d.gateway, d.books, d.log, d.follow = to, books{}, commandLog{}, api.EventQuery{}
 	d.link = link{since: d.now()}
 	c.started = d.now()
 	c.overlays = nil
