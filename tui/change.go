@@ -16,7 +16,7 @@ const changeLimit = 60 * time.Second
 
 // change is something that is done to the gateway.
 type change struct {
-	twin  []string // the words of the command that does the same: rules disable openai
+	twin  []string // the words of the command that does the same: rules disable openai; none: whoever asked logs it
 	books []book   // what is loaded again afterwards
 	only  bool     // it looks and changes nothing: whoever may read may do it
 	call  func(context.Context, *api.Client) (said string, err error)
@@ -42,7 +42,10 @@ func (d *desk) change(c change) tea.Cmd {
 		}
 		return nil
 	}
-	entry := d.log.add(d.now(), d.twin(c.twin))
+	var entry *logged
+	if c.twin != nil {
+		entry = d.log.add(d.now(), d.twin(c.twin))
+	}
 	client, generation := d.gateway.Client, d.generation
 	return d.away(changeLimit, func(ctx context.Context) tea.Msg {
 		said, err := c.call(ctx, client)
