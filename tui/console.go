@@ -209,7 +209,7 @@ func (c *console) keep(m loaded) tea.Cmd {
 	if m.err != nil && nobodyCalls(m.err) {
 		return c.logOut(m.err)
 	}
-	return c.need()
+	return tea.Batch(c.hand(m), c.need()) // a screen may have something that rests on it
 }
 
 // pass lets a second pass.
