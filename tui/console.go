@@ -79,7 +79,7 @@ func newConsole(ctx context.Context, o Options) (*console, error) {
 	if o.Theme == "" && !o.NoColour {
 		light = terminalIsLight(o.Out)
 	}
-	d := &desk{options: &o, look: newLook(o.Out, o.ASCII, o.NoColour, light), gateway: o.Gateway, ctx: ctx}
+	d := &desk{options: &o, look: newLook(o.Out, o.ASCII, o.NoColour, light), gateway: o.Gateway, ctx: ctx, runs: tea.ExecProcess}
 	d.windowQuery = api.WindowQuery{Window: 15 * time.Minute, Points: 120}
 	d.link = link{since: d.now()}
 	c := &console{desk: d, keys: keys, started: d.now(), mouse: o.Mouse, dirty: true}
