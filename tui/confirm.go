@@ -72,7 +72,8 @@ func (q *question) draw(w, h int) string {
 		}
 	}
 	lines = q.part(lines, h-4)
-	lines = append(lines, "", q.look.fitRight(q.buttons()+"  ", wide-2))
+	buttons := q.buttons()
+	lines = append(lines, "", q.look.fitRight(buttons+spaces(min(2, wide-2-width(buttons))), wide-2))
 	return box{title: q.title, focused: true}.draw(q.look, strings.Join(lines, "\n"), wide, min(h, len(lines)+2))
 }
 
