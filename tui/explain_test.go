@@ -156,3 +156,28 @@ func TestExplainIsReadToItsEndOnASmallTerminal(t *testing.T) {
 		s.sees("lines more")
 	})
 }
+
+func TestEveryOutcomeIsTold(t *testing.T) {
+	l := &look{signs: asciiSigns()}
+	yes := []api.ExplainedRule{{Position: 1, Name: "r", Verdict: "yes"}}
+	for name, c := range map[string]struct {
+		answer api.Explanation
+		match  map[string]any
+		want   []string
+	}{
+		"a rule answers":         {api.Explanation{Outcome: "respond", Status: 410, Message: "retired", Rule: "r", Rules: yes}, nil, []string{"YES   takes it", "-> answer", "410  retired"}},
+		"a binding decides":      {api.Explanation{Outcome: "forward", Binding: &api.ExplainedBinding{Of: "key ci-bot", Order: 10}, Candidates: []api.CandidateReport{{Upstream: "a", URL: "u", Model: "m"}}}, nil, []string{"-> binding", "key ci-bot, order 10", "a  u  model m"}},
+		"the search goes on":     {api.Explanation{Rules: []api.ExplainedRule{{Position: 1, Name: "r", Verdict: "continue"}}}, map[string]any{"header": map[string]any{"x-a": "1"}, "stream": true}, []string{"header x-a y  stream y; the search goes on"}},
+		"nothing was there":      {api.Explanation{Rules: []api.ExplainedRule{{Position: 1, Name: "r", Verdict: "no", Matcher: "model", Wants: "gpt-*"}}}, nil, []string{"model is not there, wants gpt-*"}},
+		"where it is tried next": {api.Explanation{Outcome: "forward", Rule: "r", Rules: yes, Retry: &api.RetryReport{On: []string{"connect"}, Attempts: 2, Within: "10s"}, Candidates: []api.CandidateReport{{Upstream: "a"}, {URL: "https://t", Fallback: true}}, Response: &api.Header{Add: map[string][]string{"X-B": {"1", "2"}}}}, nil, []string{"a target URL (fallback)  https://t", "on connect, 2 attempts within 10s", "added x-b: 1, 2"}},
+	} {
+		told := &told{look: l, matches: map[string]map[string]any{"r": c.match}}
+		told.explain(&c.answer)
+		got := strings.Join(told.lines(100), "\n")
+		for _, want := range c.want {
+			if !strings.Contains(got, want) {
+				t.Errorf("%s: not told: %s\n%s", name, want, got)
+			}
+		}
+	}
+}

@@ -183,3 +183,33 @@ func TestMatchersAndActionsAreSaidInAFewWords(t *testing.T) {
 		}
 	}
 }
+
+func TestRulesAreSortedByWhatTheyTake(t *testing.T) {
+	play(t, 120, 30, nil, func(s *stage) {
+		s.press("3", "s", "s", "s", "g")
+		s.sees("REQ/MIN ▾", "▸3  openai")
+		s.press("S", "g")
+		s.sees("REQ/MIN ▴", "▸4  old-embed")
+	})
+}
+
+func TestAFilterLooksAtTheFieldsOfARule(t *testing.T) {
+	for filter, want := range map[string]string{
+		"rule:fast-lane": "fast-lane", "set:default state:off": "old-embed", "model:gpt-5-mini": "fast-lane", "match:path=*": "anthropic old-embed", "upstream:*openai-us*": "openai",
+		"-state:on": "old-embed", "nothing:x": "", "-set:default": "", "path:/v1/*": "anthropic old-embed",
+	} {
+		f, err := parseFilter(filter)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, r := range sampleRules() {
+			if f.takes(func(name string) (string, bool) { return ruleField(&r, name) }, func() []string { return nil }) {
+				got = append(got, r.Name)
+			}
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: %v, and not %s", filter, got, want)
+		}
+	}
+}

@@ -478,3 +478,32 @@ func TestTheRealRuntimeOpensTheEditor(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestWhileARuleIsLookedAtNoOtherIsEditedAndQuittingAsks(t *testing.T) {
+	withEditor(t, func(s *stage, _ *editor) {
+		s.fake.on("PUT /rules/anthropic", func(*http.Request, []byte) (int, any) {
+			time.Sleep(5 * time.Second) //nolint:forbidigo // the bubble's time
+			return 200, api.Plan{Changes: []api.PlanChange{{Op: "change", Rule: "anthropic"}}}
+		})
+		s.press("3", "j", "e")
+		s.sees("asking what rule anthropic would change")
+		s.press("e")
+		s.sees("rule anthropic is being written")
+		s.press("q")
+		s.sees("Quit?", "What was written of rule anthropic is not applied. It is kept in")
+		s.press("enter")
+		s.wait(6 * time.Second)
+		s.sees("Apply to prod?")
+	}, saves(mine))
+}
+
+func TestARuleWithWhichNothingWouldChangeIsNotAskedAbout(t *testing.T) {
+	withEditor(t, func(s *stage, e *editor) {
+		s.fake.answer("PUT /rules/anthropic", api.Plan{Revision: 41})
+		s.press("3", "j", "e")
+		s.sees("nothing would change: rule anthropic is left as it is")
+		if got := e.left(); got != "" {
+			t.Errorf("a file is left: %q", got)
+		}
+	}, saves(mine))
+}

@@ -97,3 +97,30 @@ func TestARevisionThatIsNotKeptSaysSo(t *testing.T) {
 		s.sees("nothing at /history/41")
 	})
 }
+
+func TestAFilterLooksAtTheFieldsOfARevision(t *testing.T) {
+	for filter, want := range map[string]string{
+		"rev>=40": "41 40", "who:lee": "40", "kind:rule.apply": "41 39", "message:first*": "39", "rule:old-embed": "40", "nothing:x": "",
+	} {
+		f, err := parseFilter(filter)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, e := range sampleHistory() {
+			if f.takes(func(name string) (string, bool) { return historyField(&e, name) }, func() []string { return nil }) {
+				got = append(got, revisionOf(&e))
+			}
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: %v, and not %s", filter, got, want)
+		}
+	}
+	play(t, 100, 30, nil, func(s *stage) {
+		s.press("3", "H", "/")
+		s.write("who:lee")
+		s.sees("1 of 3", "old-embed")
+		s.press("enter", "esc")
+		s.sees("2 of 3", "more to the EU")
+	})
+}

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -217,5 +218,53 @@ func TestAnOrderHoldsWhateverRulesCome(t *testing.T) {
 				t.Fatalf("rule %d of set %s stands at %d in set %s", got[i].Position, got[i].Set, i+1, now[i].Set)
 			}
 		}
+	})
+}
+
+func TestAnOrderOnItsWayIsNeitherChangedNorSentTwice(t *testing.T) {
+	play(t, 120, 30, nil, func(s *stage) {
+		s.fake.on("POST /rules/anthropic/move", func(*http.Request, []byte) (int, any) {
+			time.Sleep(2 * time.Second) //nolint:forbidigo // the bubble's time
+			return 200, api.Plan{Applied: true, Revision: 42}
+		})
+		s.press("3", "J", "ctrl+s")
+		s.sees("being applied")
+		s.press("J")
+		s.sees("the order is being applied")
+		s.press("ctrl+s", "esc")
+		s.wait(3 * time.Second)
+		s.did("POST /rules/anthropic/move")
+		s.sees("order applied: 1 rule moved, revision 42")
+	})
+}
+
+func TestEscClosesWhatIsOpenBeforeItThrowsAnOrderAway(t *testing.T) {
+	play(t, 120, 30, nil, func(s *stage) {
+		s.press("3", "J", "v")
+		s.sees("1 rule marked")
+		s.press("esc")
+		s.sees("order changed")
+		s.seesNot("marked")
+		s.press("esc")
+		s.seesNot("order changed")
+	})
+}
+
+func TestAnOrderThatTheGatewayCannotBeReachedForIsKept(t *testing.T) {
+	play(t, 120, 30, nil, func(s *stage) {
+		s.press("3", "J")
+		s.fake.goAway()
+		s.wait(time.Second)
+		s.press("ctrl+s")
+		s.did()
+		s.sees("order changed: 1 rule", "nothing can be changed")
+		if n := len(s.console.desk.log.entries); n != 0 {
+			t.Errorf("%d commands are in the log, and none was tried", n)
+		}
+		s.fake.comeBack()
+		s.wait(20 * time.Second)
+		moving(s.fake, "anthropic")
+		s.press("ctrl+s")
+		s.did("POST /rules/anthropic/move")
 	})
 }
