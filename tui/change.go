@@ -16,7 +16,7 @@ const changeLimit = 60 * time.Second
 
 // change is something that is done to the gateway.
 type change struct {
-	twin  []string // the words of the command that does the same: rules disable openai; nil: no command does
+	twin  []string // the words of the command that does the same: rules disable openai; nil: none does, or whoever asked logs it
 	books []book   // what is loaded again afterwards
 	only  bool     // it looks and changes nothing: whoever may read may do it
 	call  func(context.Context, *api.Client) (said string, err error)

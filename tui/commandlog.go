@@ -25,7 +25,12 @@ func (l *commandLog) add(at time.Time, text string) *logged {
 	return entry
 }
 
-func (e *logged) end(err error) { e.ended, e.err = true, err }
+// end tells the outcome. What is logged by others has no entry.
+func (e *logged) end(err error) {
+	if e != nil {
+		e.ended, e.err = true, err
+	}
+}
 
 // openLog shows the log, the newest first.
 func (d *desk) openLog() {

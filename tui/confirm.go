@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"fmt"
 	"strings"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -15,6 +16,10 @@ type question struct {
 	answers []answer // beside Cancel
 	chosen  int      // 0: Cancel
 	cancel  tea.Cmd  // nil: nothing follows
+	keeps   string   // what the first answer is called; empty: Cancel
+	leave   tea.Cmd  // what esc means where it is not the first answer
+	top     int      // the first line that is shown, where there are more than fit
+	shown   int
 }
 
 // answer is one way to go on.
@@ -36,7 +41,18 @@ func (q *question) update(msg tea.Msg) (tea.Cmd, bool) {
 		q.chosen = min(len(q.answers), q.chosen+1)
 	case "tab":
 		q.chosen = (q.chosen + 1) % (len(q.answers) + 1)
+	case "down", "j":
+		q.top++
+	case "up", "k":
+		q.top--
+	case "pgdown", "ctrl+f":
+		q.top += q.shown
+	case "pgup", "ctrl+b":
+		q.top -= q.shown
 	case "esc", "q":
+		if q.leave != nil {
+			return q.leave, true
+		}
 		return q.cancel, true
 	case "enter":
 		if q.chosen == 0 {
@@ -55,15 +71,27 @@ func (q *question) draw(w, h int) string {
 			lines = append(lines, "  "+part)
 		}
 	}
-	if room := h - 4; len(lines) > room {
-		lines = append(lines[:max(0, room-1)], "  "+q.look.dim.Render(q.look.more))
-	}
-	lines = append(lines, "", q.look.fitRight(q.buttons()+"  ", wide-2))
+	lines = q.part(lines, h-4)
+	buttons := q.buttons()
+	lines = append(lines, "", q.look.fitRight(buttons+spaces(min(2, wide-2-width(buttons))), wide-2))
 	return box{title: q.title, focused: true}.draw(q.look, strings.Join(lines, "\n"), wide, min(h, len(lines)+2))
 }
 
+// part gives as many lines as there is room for, from where was scrolled to.
+func (q *question) part(lines []string, room int) []string {
+	if len(lines) <= room {
+		q.top = 0
+		return lines
+	}
+	q.shown = max(1, room-1)
+	q.top = max(0, min(q.top, len(lines)-q.shown))
+	below := len(lines) - q.top - q.shown
+	part := append([]string{}, lines[q.top:q.top+q.shown]...)
+	return append(part, "  "+q.look.dim.Render(fmt.Sprintf("%d above, %d below: %s %s scroll", q.top, below, q.look.keyText("up"), q.look.keyText("down"))))
+}
+
 func (q *question) buttons() string {
-	buttons := []string{q.button("Cancel", 0, false)}
+	buttons := []string{q.button(or(q.keeps, "Cancel"), 0, false)}
 	for i, a := range q.answers {
 		buttons = append(buttons, q.button(a.text, i+1, a.danger))
 	}

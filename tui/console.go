@@ -82,7 +82,7 @@ func newConsole(ctx context.Context, o Options) (*console, error) {
 	if o.Theme == "" && !o.NoColour {
 		light = terminalIsLight(o.Out)
 	}
-	d := &desk{options: &o, look: newLook(o.Out, o.ASCII, o.NoColour, light), gateway: o.Gateway, ctx: ctx}
+	d := &desk{options: &o, look: newLook(o.Out, o.ASCII, o.NoColour, light), gateway: o.Gateway, ctx: ctx, runs: tea.ExecProcess}
 	d.windowQuery = api.WindowQuery{Window: 15 * time.Minute, Points: 120}
 	d.link = link{since: d.now()}
 	c := &console{desk: d, keys: keys, started: d.now(), mouse: o.Mouse, dirty: true}
@@ -219,7 +219,7 @@ func (c *console) keep(m loaded) tea.Cmd {
 	if m.err != nil && nobodyCalls(m.err) {
 		return c.logOut(m.err)
 	}
-	return c.need()
+	return tea.Batch(c.hand(m), c.need()) // a screen may have something that rests on it
 }
 
 // pass lets a second pass.

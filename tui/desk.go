@@ -2,6 +2,7 @@ package tui
 
 import (
 	"context"
+	"os/exec"
 	"strings"
 	"time"
 
@@ -29,6 +30,8 @@ type desk struct {
 	openings    []overlay       // opened since the console last looked
 	going       string          // the screen that is to be shown next; empty: this one
 	notes       notes
+
+	runs func(*exec.Cmd, tea.ExecCallback) tea.Cmd // another program, in place of the console
 }
 
 func (d *desk) now() time.Time { return d.options.Clock() }

@@ -55,14 +55,14 @@ func sampleRules() []api.Rule {
 		return api.Rule{Position: position, Set: "default", Order: position * 10, Name: name, Enabled: enabled, Match: match, Action: action, YAML: yaml}
 	}
 	return []api.Rule{
-		rule(1, "fast-lane", true, map[string]any{"model": "gpt-5-mini", "headers": map[string]any{"x-tier": "free"}}, map[string]any{"upstream": "groq"},
-			"- name: fast-lane\n  match:\n    model: gpt-5-mini\n    headers:\n      x-tier: free\n  action:\n    upstream: groq\n"),
+		rule(1, "fast-lane", true, map[string]any{"model": "gpt-5-mini", "header": map[string]any{"x-tier": "free"}}, map[string]any{"upstream": "groq"},
+			"- name: fast-lane\n  match:\n    model: gpt-5-mini\n    header:\n      x-tier: free\n  action:\n    upstream: groq\n"),
 		rule(2, "anthropic", true, map[string]any{"path": "/v1/messages/**"}, map[string]any{"upstream": "anthropic"},
 			"- name: anthropic\n  match:\n    path: /v1/messages/**\n  action:\n    upstream: anthropic\n"),
 		rule(3, "openai", true, map[string]any{"model": []any{"gpt-*", "o*"}}, map[string]any{"upstreams": []any{map[string]any{"name": "openai-eu", "weight": 80}, map[string]any{"name": "openai-us", "weight": 20}}},
 			"- name: openai\n  match:\n    model: [gpt-*, o*]\n  action:\n    upstreams:\n      - {name: openai-eu, weight: 80}\n      - {name: openai-us, weight: 20}\n"),
 		rule(4, "old-embed", false, map[string]any{"path": "/v1/embeddings"}, map[string]any{"upstream": "azure-eu"},
-			"- name: old-embed\n  disabled: true\n  match:\n    path: /v1/embeddings\n  action:\n    upstream: azure-eu\n"),
+			"- name: old-embed\n  enabled: false\n  match:\n    path: /v1/embeddings\n  action:\n    upstream: azure-eu\n"),
 		rule(5, "日本語-catch-all", true, map[string]any{}, map[string]any{"respond": map[string]any{"status": 400}},
 			"- name: 日本語-catch-all\n  action:\n    respond: {status: 400}\n"),
 	}

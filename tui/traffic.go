@@ -53,7 +53,7 @@ type trafficScreen struct {
 	opened    *tailRow // in detail; nil: none is
 	part      detailPart
 	scrolled  int // lines of the part that are above what is in view
-	explained explained
+	explained whyTaken
 
 	streams  list[api.Flight]
 	compared time.Time // of the answer that the ring was compared with last

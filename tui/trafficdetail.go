@@ -74,7 +74,7 @@ func (s *trafficScreen) doDetail(action string) tea.Cmd {
 	case "traffic.rule":
 		s.part = partRule
 		if s.explained.err != nil {
-			s.explained = explained{}
+			s.explained = whyTaken{}
 		}
 	}
 	return s.explainShown()

@@ -3,7 +3,6 @@ package tui
 import (
 	"context"
 	"fmt"
-	"math"
 	"net/http"
 	"strings"
 
@@ -12,14 +11,14 @@ import (
 	"github.com/llmgw/llmgw/admin/api"
 )
 
-// explained is what the gateway said of a request like one that was made.
-type explained struct {
+// whyTaken is what the gateway said of a request like one that was made.
+type whyTaken struct {
 	id     string // of the exchange; empty: nothing was asked
 	answer *api.Explanation
 	err    error
 }
 
-func (e *explained) of(row *tailRow) bool { return e.id == row.id() }
+func (e *whyTaken) of(row *tailRow) bool { return e.id == row.id() }
 
 // explainShown asks which rule takes such a request, where that is shown and was
 // not asked yet.
@@ -29,7 +28,7 @@ func (s *trafficScreen) explainShown() tea.Cmd {
 		return nil
 	}
 	id := row.id()
-	s.explained = explained{id: id}
+	s.explained = whyTaken{id: id}
 	request, twin := explainRequest(row)
 	var answer api.Explanation
 	return s.change(change{
@@ -101,19 +100,11 @@ func (s *trafficScreen) drawExplained(w int) string {
 	case e.answer == nil:
 		return "\n " + l.dim.Render(l.more)
 	}
+	t := &told{look: l, matches: s.matches()}
+	t.explain(e.answer)
 	lines := []string{""}
-	for i := range e.answer.Rules {
-		r := &e.answer.Rules[i]
-		if r.Verdict == "unreached" {
-			continue
-		}
-		lines = append(lines, s.ruleLine(r))
-		if r.Name == e.answer.Rule {
-			lines = append(lines, s.outcome(e.answer)...)
-		}
-	}
-	if e.answer.Rule == "" {
-		lines = append(lines, s.outcome(e.answer)...)
+	for _, line := range t.lines(w - 2) {
+		lines = append(lines, " "+line)
 	}
 	note := fmt.Sprintf("As rules are now (rev %d), by what is remembered: method, path, model and key; not headers or body. Nothing was sent.", e.answer.Revision)
 	lines = append(lines, "")
@@ -121,59 +112,4 @@ func (s *trafficScreen) drawExplained(w int) string {
 		lines = append(lines, " "+l.dim.Render(part))
 	}
 	return strings.Join(lines, "\n")
-}
-
-func (s *trafficScreen) ruleLine(r *api.ExplainedRule) string {
-	l := s.look
-	name := fmt.Sprintf(" %2d %s ", r.Position, l.fit(clean(r.Name), 20))
-	switch r.Verdict {
-	case "yes":
-		return name + l.good.Render(l.yes+" takes it")
-	case "continue":
-		return name + l.good.Render(l.yes+" holds, and the search goes on")
-	case "skip":
-		return name + l.dim.Render(l.off+" disabled")
-	}
-	why := r.Matcher
-	if r.Saw != "" {
-		why += " " + r.Saw
-	} else {
-		why += " is not there"
-	}
-	return name + l.no + " " + clean(why+", wants "+r.Wants)
-}
-
-// outcome tells what would be done with it.
-func (s *trafficScreen) outcome(e *api.Explanation) []string {
-	var lines []string
-	add := func(name, text string) {
-		if text != "" {
-			lines = append(lines, "    "+s.look.arrow+" "+s.look.dim.Render(name)+" "+clean(text))
-		}
-	}
-	if b := e.Binding; b != nil {
-		add("binding", fmt.Sprintf("%s, order %d", b.Of, b.Order))
-	}
-	if e.Outcome != "forward" {
-		add("answered", strings.TrimSpace(fmt.Sprintf("%d %s  %s", e.Status, e.Code, e.Message)))
-	}
-	for i := range e.Candidates {
-		c := &e.Candidates[i]
-		text := or(c.Upstream, c.URL)
-		if c.Share > 0 && c.Share < 1 {
-			text += fmt.Sprintf(" (%.0f%%)", math.Round(c.Share*100))
-		}
-		if c.Fallback {
-			text += " (fallback)"
-		}
-		if c.Model != "" && c.Model != e.Model {
-			text += ", model " + c.Model
-		}
-		if c.Problem != "" {
-			text += ": " + c.Problem
-		}
-		add("upstream", text)
-	}
-	add("limits", strings.Join(e.Limits, ", "))
-	return lines
 }
