@@ -63,6 +63,7 @@ const (
 	bookAudit
 	bookHistory
 	bookSettings
+	bookSessions // logins and tokens of the user that is open
 	allBooks
 )
 
@@ -81,6 +82,13 @@ type books struct {
 	audit     held[[]api.AuditEntry]
 	history   held[[]api.HistoryEntry]
 	settings  held[[]api.Setting]
+	sessions  held[sessions]
+}
+
+// sessions are the logins and tokens of one user.
+type sessions struct {
+	user  string
+	items []api.Token
 }
 
 // shelf is what a book can do whatever is in it.
@@ -96,7 +104,7 @@ func (b *books) of(which book) shelf {
 	return [allBooks]shelf{
 		bookMe: &b.me, bookStatus: &b.status, bookNodes: &b.nodes, bookRules: &b.rules, bookUpstreams: &b.upstreams,
 		bookKeys: &b.keys, bookUsers: &b.users, bookBindings: &b.bindings, bookWindow: &b.window, bookStreams: &b.streams,
-		bookAudit: &b.audit, bookHistory: &b.history, bookSettings: &b.settings,
+		bookAudit: &b.audit, bookHistory: &b.history, bookSettings: &b.settings, bookSessions: &b.sessions,
 	}[which]
 }
 
@@ -143,6 +151,12 @@ func (d *desk) load(which book) tea.Cmd {
 		return fetch(d, &b.history, func(ctx context.Context) ([]api.HistoryEntry, error) { return c.History(ctx, historyShown) })
 	case bookSettings:
 		return fetch(d, &b.settings, c.Settings)
+	case bookSessions:
+		user := d.sessionsOf
+		return fetch(d, &b.sessions, func(ctx context.Context) (sessions, error) {
+			items, err := c.Logins(ctx, user)
+			return sessions{user, items}, err
+		})
 	}
 	return nil
 }
@@ -199,8 +213,8 @@ func booksOf(subjects []string) []book {
 		"upstream":   {bookUpstreams, bookRules, bookAudit},
 		"credential": {bookUpstreams, bookAudit},
 		"key":        {bookKeys, bookUsers, bookAudit},
-		"user":       {bookUsers, bookKeys, bookMe, bookAudit},
-		"session":    {bookAudit},
+		"user":       {bookUsers, bookKeys, bookMe, bookSessions, bookAudit},
+		"session":    {bookSessions, bookAudit},
 		"binding":    {bookBindings, bookAudit},
 	}
 	var old []book

@@ -22,6 +22,8 @@ type desk struct {
 	books       books
 	link        link
 	windowQuery api.WindowQuery
+	sessionsOf  string // the user whose logins are looked at
+	keys        *keymap
 	log         commandLog
 	ctx         context.Context // ends with the console
 	openings    []overlay       // opened since the console last looked

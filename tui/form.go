@@ -18,6 +18,7 @@ type form struct {
 	at      int
 	submit  func(*form) tea.Cmd // it answers with formDone or formRefused
 	sending bool
+	closed  bool
 	problem string
 	changed func(*form) tea.Cmd   // after every key; nil: nothing follows
 	extra   func(w, h int) string // drawn below the fields; nil: nothing
@@ -178,16 +179,28 @@ func (f *form) refused(err error) {
 		f.problem += ". " + hint
 	}
 	for _, p := range problemsOf(err) {
-		for _, one := range f.fields {
-			if p.Field == one.name || strings.HasSuffix(p.Field, "."+one.name) {
-				one.problem = clean(p.Message)
-			}
+		if one := f.fieldOf(p.Field); one != nil {
+			one.problem = clean(p.Message)
+		} else if p.Message != "" {
+			f.problem += ". " + clean(strings.TrimSpace(p.Field+" "+p.Message))
 		}
 	}
 }
 
-// forget takes secrets out of the form.
+// fieldOf finds the field that a problem is about: "url", "credential.secret" and
+// "tags.plan" are about url, secret and tags; nil: there is none.
+func (f *form) fieldOf(name string) *field {
+	for _, one := range f.fields {
+		if name == one.name || strings.HasSuffix(name, "."+one.name) || strings.HasPrefix(name, one.name+".") || strings.HasPrefix(name, one.name+"[") {
+			return one
+		}
+	}
+	return nil
+}
+
+// forget takes secrets out of the form, which is closed.
 func (f *form) forget() {
+	f.closed = true
 	for _, one := range f.fields {
 		if one.hidden {
 			one.input.SetValue("")

@@ -138,7 +138,7 @@ func (s *list[T]) draw(w, h int) string {
 }
 
 func (s *list[T]) drawTable(state bookState, w, h int) string {
-	b := box{title: s.heading, count: s.table.counted(), focused: true}
+	b := box{title: s.heading, count: s.table.counted(), focused: !s.table.blurred}
 	if n := len(s.table.marks); n > 0 {
 		b.foot = plural(n, s.word) + " marked"
 	}

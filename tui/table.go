@@ -41,6 +41,8 @@ type table[T any] struct {
 	at     string
 	top    int
 	page   int // rows that were drawn last
+
+	blurred bool // another pane has the keys: the cursor is a sign only
 }
 
 // set takes rows as they are now.
@@ -371,13 +373,13 @@ func (t *table[T]) line(row *T, texts []string, widths []int, current bool) stri
 		}
 		c := &t.columns[i]
 		text := t.cell(c, texts[i], widths[i], i)
-		if c.style != nil && !current {
+		if c.style != nil && (!current || t.blurred) {
 			text = c.style(row).Render(text)
 		}
 		b.WriteString(text)
 	}
 	switch {
-	case current:
+	case current && !t.blurred:
 		return t.look.selected.Render(b.String())
 	case marked:
 		return t.look.marked.Render(b.String())
