@@ -9,7 +9,7 @@ import (
 
 // drawKey shows everything that is known of one key.
 func (s *keysScreen) drawKey(k *api.Key, w, h int) string {
-	inW, inH := inside(w, h)
+	inW, _ := inside(w, h)
 	lines := [][2]string{
 		{"state", s.stateStyle(k).Render(s.state(k))},
 		{"owner", or(clean(k.User), unknown)},
@@ -29,7 +29,8 @@ func (s *keysScreen) drawKey(k *api.Key, w, h int) string {
 		lines = append(lines, [2]string{"secret", lastFour(s.look, k.Last4)})
 	}
 	lines = append(lines, [2]string{"id", clean(k.ID)})
-	return box{title: clean(k.Name)}.draw(s.look, s.look.block(s.facts(inW, lines...), inW, inH), w, h)
+	content := s.facts(inW, lines...)
+	return box{title: clean(k.Name)}.toldOf(content, h).draw(s.look, content, w, h)
 }
 
 // momentOf is a time as it can be typed again; empty: there is none.

@@ -23,12 +23,20 @@ func (s *keysScreen) newKeyForm() *form {
 // keyFields are what can be written about a key.
 func keyFields(texts map[string]string) []*field {
 	return []*field{
-		writtenField("name", "Name", texts["name"], "ci-bot"),
+		writtenField("name", "Name", texts["name"], exampleFor(texts["name"], "ci-bot")),
 		writtenField("user", "Owner", texts["user"], "none"),
 		writtenField("models", "Models", texts["models"], "all; or gpt-5*, claude-*"),
 		writtenField("tags", "Tags", texts["tags"], "none; or plan=trial, team=web"),
 		writtenField("expires_at", "Ends", texts["expires_at"], "never; or 30d, 12h, 2030-01-31"),
 	}
+}
+
+// exampleFor is an example where there is no value yet.
+func exampleFor(value, example string) string {
+	if value != "" {
+		return ""
+	}
+	return example
 }
 
 // keyTexts is a key as its form says it.

@@ -168,6 +168,9 @@ func (s *list[T]) filterText(room int) string {
 	return writtenText(s.look, s.filter.Value(), s.filter.Position(), true, room)
 }
 
+// blur takes the keys away from a list, or gives them back.
+func (s *list[T]) blur(blurred bool) { s.table.blurred = blurred }
+
 // facts draws lines of a name and a value each, as details do.
 func (d *desk) facts(w int, pairs ...[2]string) string {
 	label := 0

@@ -8,7 +8,7 @@ import (
 
 // drawUser shows everything that is known of one user.
 func (s *usersScreen) drawUser(u *api.User, w, h int) string {
-	inW, inH := inside(w, h)
+	inW, _ := inside(w, h)
 	content := s.facts(inW,
 		[2]string{"state", s.stateStyle(u).Render(s.state(u))},
 		[2]string{"role", clean(u.Role)},
@@ -26,7 +26,7 @@ func (s *usersScreen) drawUser(u *api.User, w, h int) string {
 	} else {
 		b.foot = "enter: keys and logins"
 	}
-	return b.draw(s.look, s.look.block(content, inW, inH), w, h)
+	return b.toldOf(content, h).draw(s.look, content, w, h)
 }
 
 // keysOf lists a user's keys.

@@ -23,7 +23,7 @@ func (s *usersScreen) roles() []string {
 // userFields are what can be written about a user.
 func (s *usersScreen) userFields(texts map[string]string) []*field {
 	return []*field{
-		writtenField("name", "Name", texts["name"], "dana"),
+		writtenField("name", "Name", texts["name"], exampleFor(texts["name"], "dana")),
 		writtenField("email", "Email", texts["email"], "none"),
 		choiceField("role", "Role", s.roles(), texts["role"], ""),
 		writtenField("tags", "Tags", texts["tags"], "none; or team=web"),
