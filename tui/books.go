@@ -22,6 +22,7 @@ type held[T any] struct {
 	value T
 	at    time.Time // of the last time it came; zero: it never did
 	err   error     // of the last try
+	tried time.Time // when that was answered
 	asked time.Time // since when it is being waited for; zero: it is not
 	stale bool      // something has changed since it was asked for
 }
@@ -33,8 +34,8 @@ func (h *held[T]) forgive()         { h.err = nil }
 func (h *held[T]) busy() bool       { return !h.asked.IsZero() }
 func (h *held[T]) age() time.Time   { return h.at }
 func (h *held[T]) old(now time.Time, every time.Duration) bool {
-	tried := !h.there() && h.err != nil
-	return !h.busy() && !tried && (h.stale || !h.there() || every > 0 && now.Sub(h.at) >= every)
+	failed := !h.there() && h.err != nil
+	return !h.busy() && !failed && (h.stale || !h.there() || every > 0 && now.Sub(h.tried) >= every)
 }
 
 // bookState is how something that is loaded stands, for whoever draws it.
@@ -174,7 +175,7 @@ func fetch[T any](d *desk, into *held[T], call func(context.Context) (T, error))
 	return d.away(loadLimit, func(ctx context.Context) tea.Msg {
 		value, err := call(ctx)
 		return loaded{generation, err, func() {
-			into.asked, into.err = time.Time{}, err
+			into.asked, into.tried, into.err = time.Time{}, d.now(), err
 			if err == nil {
 				into.value, into.at = value, d.now()
 			}
