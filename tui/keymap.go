@@ -150,5 +150,5 @@ func (l *look) keyText(key string) string {
 	if l.ascii {
 		return key
 	}
-	return strings.NewReplacer("alt+down", "alt+↓", "alt+up", "alt+↑", "down", "↓", "up", "↑", "left", "←", "right", "→", "pg↓", "PgDn", "pg↑", "PgUp").Replace(key)
+	return strings.NewReplacer("pgdown", "PgDn", "pgup", "PgUp", "down", "↓", "up", "↑", "left", "←", "right", "→").Replace(key)
 }

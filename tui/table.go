@@ -42,7 +42,7 @@ type table[T any] struct {
 	top    int
 	page   int // rows that were drawn last
 
-	blurred bool // another pane has the keys: the cursor is a sign only
+	blurred bool // another pane has the keys: the cursor is not shown
 }
 
 // set takes rows as they are now.
@@ -359,6 +359,7 @@ func taken(widths []int) int {
 }
 
 func (t *table[T]) line(row *T, texts []string, widths []int, current bool) string {
+	current = current && !t.blurred
 	var b strings.Builder
 	sign, marked := " ", t.marks[t.id(row)]
 	switch {
@@ -374,13 +375,13 @@ func (t *table[T]) line(row *T, texts []string, widths []int, current bool) stri
 		}
 		c := &t.columns[i]
 		text := t.cell(c, texts[i], widths, i)
-		if c.style != nil && (!current || t.blurred) {
+		if c.style != nil && !current {
 			text = c.style(row).Render(text)
 		}
 		b.WriteString(text)
 	}
 	switch {
-	case current && !t.blurred:
+	case current:
 		return t.look.selected.Render(b.String())
 	case marked:
 		return t.look.marked.Render(b.String())

@@ -125,8 +125,8 @@ func (s *usersScreen) needs() []need {
 		s.sessionsOf = row.Name
 		held.value, held.err, held.stale = sessions{}, nil, true
 	}
-	if held.there() && held.value.user != row.Name {
-		held.spoil() // it is the answer about the one before
+	if of := held.value.user; of != "" && of != row.Name { // the answer about the one before came late
+		held.value, held.stale = sessions{}, true
 	}
 	return append(all, need{book: bookSessions})
 }
