@@ -138,11 +138,21 @@ func (d *desk) load(which book) tea.Cmd {
 		return fetch(d, &b.users, c.Users)
 	case bookBindings:
 		return fetch(d, &b.bindings, c.Bindings)
+	case bookStreams:
+		return fetch(d, &b.streams, c.Streams)
+	case bookSettings:
+		return fetch(d, &b.settings, c.Settings)
+	}
+	return d.loadPart(which)
+}
+
+// loadPart asks for a book of which only a part is wanted.
+func (d *desk) loadPart(which book) tea.Cmd {
+	c := d.gateway.Client
+	switch b := &d.books; which {
 	case bookWindow:
 		query := d.windowQuery
 		return fetch(d, &b.window, func(ctx context.Context) (api.Window, error) { return c.Window(ctx, query) })
-	case bookStreams:
-		return fetch(d, &b.streams, c.Streams)
 	case bookAudit:
 		return fetch(d, &b.audit, func(ctx context.Context) ([]api.AuditEntry, error) {
 			list, err := c.Audit(ctx, api.AuditQuery{Limit: auditShown})
@@ -150,8 +160,6 @@ func (d *desk) load(which book) tea.Cmd {
 		})
 	case bookHistory:
 		return fetch(d, &b.history, func(ctx context.Context) ([]api.HistoryEntry, error) { return c.History(ctx, historyShown) })
-	case bookSettings:
-		return fetch(d, &b.settings, c.Settings)
 	case bookSessions:
 		user := d.sessionsOf
 		return fetch(d, &b.sessions, func(ctx context.Context) (sessions, error) {
