@@ -3,6 +3,7 @@ package tui
 import (
 	"context"
 	"errors"
+	"strings"
 
 	tea "github.com/charmbracelet/bubbletea"
 
@@ -23,7 +24,9 @@ type editing[T any] struct {
 }
 
 // changed says whether something else than what was read is written in a field.
-func (e *editing[T]) changed(name string) bool { return e.form.value(name) != e.base[name] }
+func (e *editing[T]) changed(name string) bool {
+	return e.form.value(name) != strings.TrimSpace(e.base[name]) // as a field gives it
+}
 
 // send makes the change. write is given a client that refuses where the object was
 // changed meanwhile.
@@ -73,7 +76,7 @@ func (f *form) restate(base, now map[string]string) {
 		if !known || theirs == base[one.name] || theirs == one.value() {
 			continue
 		}
-		if one.value() != base[one.name] {
+		if one.value() != strings.TrimSpace(base[one.name]) {
 			one.problem = "somebody else wrote " + or(clean(theirs), "nothing")
 			continue
 		}

@@ -3,8 +3,6 @@ package tui
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -42,7 +40,7 @@ func exampleFor(value, example string) string {
 // keyTexts is a key as its form says it.
 func keyTexts(k *api.Key) map[string]string {
 	return map[string]string{
-		"name": k.Name, "user": k.User, "models": strings.Join(k.Models, ", "), "tags": pairsOf(k.Tags), "expires_at": momentOf(k.ExpiresAt),
+		"name": k.Name, "user": k.User, "models": strings.Join(k.Models, ", "), "tags": tagsText(k.Tags), "expires_at": momentOf(k.ExpiresAt),
 	}
 }
 
@@ -146,34 +144,6 @@ func (s *keysScreen) keyEdit(e *editing[api.Key]) (edit api.EditKey, flags []str
 		edit.ExpiresAt, flags = &end, append(flags, "--expires", or(text, "never"))
 	}
 	return edit, flags, nil
-}
-
-// tagsIn reads tags as pairsOf writes them: a=1, b=2.
-func tagsIn(text string) (map[string]string, error) {
-	tags := map[string]string{}
-	for part := range strings.SplitSeq(text, ",") {
-		if part = strings.TrimSpace(part); part == "" {
-			continue
-		}
-		name, value, valued := strings.Cut(part, "=")
-		if !valued || name == "" {
-			return nil, fmt.Errorf("%s is no tag; write NAME=VALUE", clean(part))
-		}
-		tags[name] = value
-	}
-	return tags, nil
-}
-
-// tagFlags are the flags that give an object these tags, in place of any it has.
-func tagFlags(tags map[string]string) []string {
-	if len(tags) == 0 {
-		return []string{"--tag", ""}
-	}
-	var flags []string
-	for _, name := range slices.Sorted(maps.Keys(tags)) {
-		flags = append(flags, "--tag", name+"="+tags[name])
-	}
-	return flags
 }
 
 // endIn reads when something ends: after 30d or 12h, or at a date or time.

@@ -32,7 +32,7 @@ func (s *usersScreen) userFields(texts map[string]string) []*field {
 
 // userTexts is a user as the form says it.
 func userTexts(u *api.User) map[string]string {
-	return map[string]string{"name": u.Name, "email": u.Email, "role": u.Role, "tags": pairsOf(u.Tags)}
+	return map[string]string{"name": u.Name, "email": u.Email, "role": u.Role, "tags": tagsText(u.Tags)}
 }
 
 // newUserForm asks for what a new user needs.
