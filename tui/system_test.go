@@ -293,3 +293,25 @@ func TestWhatSystemShowsObeysNothing(t *testing.T) {
 		}
 	})
 }
+
+func TestKeysUsersAndSystemAreDrawnWithASCIIAlone(t *testing.T) {
+	users, keys := sampleUsers(), sampleKeys()
+	users[2].Tags = nil
+	play(t, 120, 32, func(o *Options, f *fake) {
+		o.ASCII, o.NoColour = true, true
+		f.answer("GET /users", listOf(users...))
+		f.answer("GET /keys", listOf(keys...))
+		f.answer("GET /audit", listOf[api.AuditEntry]())
+		f.answer("POST /keys", api.CreatedKey{Key: api.Key{Name: "x"}, Secret: "sk-lgw-x"})
+	}, func(s *stage) {
+		for _, keys := range [][]string{{"5"}, {"enter"}, {"e"}, {"esc", "R"}, {"esc", "ctrl+d"}, {"esc", "n", "x", "ctrl+s"}, {"esc", "6"}, {"enter"}, {"P"}, {"esc", " "}, {"esc", "9"}, {"enter"}, {"esc", "tab"}, {"tab"}, {"tab"}} {
+			s.press(keys...)
+			fits(t, s.frame(), 120, 32)
+			for _, r := range s.frame() {
+				if r > 126 {
+					t.Fatalf("after %v %q is drawn:\n%s", keys, r, s.text())
+				}
+			}
+		}
+	})
+}
