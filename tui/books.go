@@ -22,6 +22,7 @@ type held[T any] struct {
 	value T
 	at    time.Time // of the last time it came; zero: it never did
 	err   error     // of the last try
+	tried time.Time // when that was answered
 	asked time.Time // since when it is being waited for; zero: it is not
 	stale bool      // something has changed since it was asked for
 }
@@ -33,8 +34,8 @@ func (h *held[T]) forgive()         { h.err = nil }
 func (h *held[T]) busy() bool       { return !h.asked.IsZero() }
 func (h *held[T]) age() time.Time   { return h.at }
 func (h *held[T]) old(now time.Time, every time.Duration) bool {
-	tried := !h.there() && h.err != nil
-	return !h.busy() && !tried && (h.stale || !h.there() || every > 0 && now.Sub(h.at) >= every)
+	failed := !h.there() && h.err != nil
+	return !h.busy() && !failed && (h.stale || !h.there() || every > 0 && now.Sub(h.tried) >= every)
 }
 
 // bookState is how something that is loaded stands, for whoever draws it.
@@ -63,6 +64,7 @@ const (
 	bookAudit
 	bookHistory
 	bookSettings
+	bookSessions // logins and tokens of the user that is open
 	allBooks
 )
 
@@ -81,6 +83,13 @@ type books struct {
 	audit     held[[]api.AuditEntry]
 	history   held[[]api.HistoryEntry]
 	settings  held[[]api.Setting]
+	sessions  held[sessions]
+}
+
+// sessions are the logins and tokens of one user.
+type sessions struct {
+	user  string
+	items []api.Token
 }
 
 // shelf is what a book can do whatever is in it.
@@ -96,7 +105,7 @@ func (b *books) of(which book) shelf {
 	return [allBooks]shelf{
 		bookMe: &b.me, bookStatus: &b.status, bookNodes: &b.nodes, bookRules: &b.rules, bookUpstreams: &b.upstreams,
 		bookKeys: &b.keys, bookUsers: &b.users, bookBindings: &b.bindings, bookWindow: &b.window, bookStreams: &b.streams,
-		bookAudit: &b.audit, bookHistory: &b.history, bookSettings: &b.settings,
+		bookAudit: &b.audit, bookHistory: &b.history, bookSettings: &b.settings, bookSessions: &b.sessions,
 	}[which]
 }
 
@@ -129,11 +138,21 @@ func (d *desk) load(which book) tea.Cmd {
 		return fetch(d, &b.users, c.Users)
 	case bookBindings:
 		return fetch(d, &b.bindings, c.Bindings)
+	case bookStreams:
+		return fetch(d, &b.streams, c.Streams)
+	case bookSettings:
+		return fetch(d, &b.settings, c.Settings)
+	}
+	return d.loadPart(which)
+}
+
+// loadPart asks for a book of which only a part is wanted.
+func (d *desk) loadPart(which book) tea.Cmd {
+	c := d.gateway.Client
+	switch b := &d.books; which {
 	case bookWindow:
 		query := d.windowQuery
 		return fetch(d, &b.window, func(ctx context.Context) (api.Window, error) { return c.Window(ctx, query) })
-	case bookStreams:
-		return fetch(d, &b.streams, c.Streams)
 	case bookAudit:
 		return fetch(d, &b.audit, func(ctx context.Context) ([]api.AuditEntry, error) {
 			list, err := c.Audit(ctx, api.AuditQuery{Limit: auditShown})
@@ -141,8 +160,12 @@ func (d *desk) load(which book) tea.Cmd {
 		})
 	case bookHistory:
 		return fetch(d, &b.history, func(ctx context.Context) ([]api.HistoryEntry, error) { return c.History(ctx, historyShown) })
-	case bookSettings:
-		return fetch(d, &b.settings, c.Settings)
+	case bookSessions:
+		user := d.sessionsOf
+		return fetch(d, &b.sessions, func(ctx context.Context) (sessions, error) {
+			items, err := c.Logins(ctx, user)
+			return sessions{user, items}, err
+		})
 	}
 	return nil
 }
@@ -160,7 +183,7 @@ func fetch[T any](d *desk, into *held[T], call func(context.Context) (T, error))
 	return d.away(loadLimit, func(ctx context.Context) tea.Msg {
 		value, err := call(ctx)
 		return loaded{generation, err, func() {
-			into.asked, into.err = time.Time{}, err
+			into.asked, into.tried, into.err = time.Time{}, d.now(), err
 			if err == nil {
 				into.value, into.at = value, d.now()
 			}
@@ -199,8 +222,8 @@ func booksOf(subjects []string) []book {
 		"upstream":   {bookUpstreams, bookRules, bookBindings, bookAudit},
 		"credential": {bookUpstreams, bookAudit},
 		"key":        {bookKeys, bookUsers, bookBindings, bookAudit},
-		"user":       {bookUsers, bookKeys, bookBindings, bookMe, bookAudit},
-		"session":    {bookAudit},
+		"user":       {bookUsers, bookKeys, bookBindings, bookMe, bookSessions, bookAudit},
+		"session":    {bookSessions, bookAudit},
 		"binding":    {bookBindings, bookAudit},
 	}
 	var old []book

@@ -29,6 +29,15 @@ func (b box) draw(l *look, content string, w, h int) string {
 	return strings.Join(append(lines, b.edge(l, l.bottomLeft, l.bottomRight, b.foot, b.count, w)), "\n")
 }
 
+// toldOf is the box with a word on how many lines of a content have no room in it.
+func (b box) toldOf(content string, h int) box {
+	_, room := inside(0, h)
+	if missing := strings.Count(content, "\n") + 1 - room; missing > 0 {
+		b.count = plural(missing, "line") + " more"
+	}
+	return b
+}
+
 // inside is the room that a box of this size has.
 func inside(w, h int) (int, int) { return max(0, w-2), max(0, h-2) }
 

@@ -97,7 +97,18 @@ func (d *desk) submits(f *form, c change) tea.Cmd {
 		d.say(said)
 		return closing
 	}
-	c.fails = func(err error) tea.Cmd { return func() tea.Msg { return formRefused{f, err} } }
+	fails := c.fails
+	c.fails = func(err error) tea.Cmd {
+		if f.closed { // nobody waits for it there
+			d.complain(reason(err))
+			return nil
+		}
+		var first tea.Cmd
+		if fails != nil {
+			first = fails(err)
+		}
+		return tea.Batch(first, func() tea.Msg { return formRefused{f, err} })
+	}
 	return d.change(c)
 }
 

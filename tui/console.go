@@ -3,6 +3,7 @@ package tui
 import (
 	"context"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -82,7 +83,7 @@ func newConsole(ctx context.Context, o Options) (*console, error) {
 	if o.Theme == "" && !o.NoColour {
 		light = terminalIsLight(o.Out)
 	}
-	d := &desk{options: &o, look: newLook(o.Out, o.ASCII, o.NoColour, light), gateway: o.Gateway, ctx: ctx, runs: tea.ExecProcess}
+	d := &desk{options: &o, look: newLook(o.Out, o.ASCII, o.NoColour, light), gateway: o.Gateway, keys: keys, ctx: ctx, runs: tea.ExecProcess}
 	d.windowQuery = api.WindowQuery{Window: 15 * time.Minute, Points: 120}
 	d.link = link{since: d.now()}
 	c := &console{desk: d, keys: keys, started: d.now(), mouse: o.Mouse, dirty: true}
@@ -182,6 +183,8 @@ func (c *console) take(msg tea.Msg) tea.Cmd {
 		if m.from == c.feed && c.desk.link.state == lost {
 			return c.listen()
 		}
+	case notCopied:
+		c.desk.complain("copying: " + reason(m.err))
 	case reconnected:
 		return c.reconnected(m)
 	case chosenAction:
@@ -201,7 +204,7 @@ func (c *console) hand(msg tea.Msg) tea.Cmd {
 		cmd, done := c.overlays[i].update(msg)
 		all = append(all, cmd)
 		if done {
-			c.overlays = append(c.overlays[:i:i], c.overlays[i+1:]...)
+			c.overlays = slices.Delete(c.overlays, i, i+1)
 		}
 	}
 	for _, s := range c.screens {
@@ -347,11 +350,8 @@ func (c *console) press(key tea.KeyMsg) tea.Cmd {
 }
 
 func (c *console) closeOverlay(o overlay) {
-	for i := range c.overlays {
-		if c.overlays[i] == o {
-			c.overlays = append(c.overlays[:i:i], c.overlays[i+1:]...)
-			return
-		}
+	if i := slices.Index(c.overlays, o); i >= 0 {
+		c.overlays = slices.Delete(c.overlays, i, i+1) // which lets go of it: it may hold a secret
 	}
 }
 

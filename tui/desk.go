@@ -25,6 +25,8 @@ type desk struct {
 	windowQuery api.WindowQuery
 	follow      api.EventQuery // which exchanges the stream brings; see listenTo
 	anew        bool           // the stream is to be opened anew, for another follow
+	sessionsOf  string         // the user whose logins are looked at
+	keys        *keymap
 	log         commandLog
 	ctx         context.Context // ends with the console
 	openings    []overlay       // opened since the console last looked

@@ -179,12 +179,23 @@ func (f *form) refused(err error) {
 		f.problem += ". " + hint
 	}
 	for _, p := range problemsOf(err) {
-		for _, one := range f.fields {
-			if p.Field == one.name || strings.HasSuffix(p.Field, "."+one.name) {
-				one.problem = clean(p.Message)
-			}
+		if one := f.fieldOf(p.Field); one != nil {
+			one.problem = clean(p.Message)
+		} else if p.Message != "" {
+			f.problem += ". " + clean(strings.TrimSpace(p.Field+" "+p.Message))
 		}
 	}
+}
+
+// fieldOf finds the field that a problem is about: "url", "credential.secret" and
+// "tags.plan" are about url, secret and tags; nil: there is none.
+func (f *form) fieldOf(name string) *field {
+	for _, one := range f.fields {
+		if name == one.name || strings.HasSuffix(name, "."+one.name) || strings.HasPrefix(name, one.name+".") || strings.HasPrefix(name, one.name+"[") {
+			return one
+		}
+	}
+	return nil
 }
 
 // forget takes secrets out of the form, which is closed.

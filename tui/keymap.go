@@ -31,7 +31,7 @@ func KeyMap() []Action {
 
 func generalKeys() []Action {
 	return []Action{
-		{Name: "screen", Scope: everywhere, Keys: []string{"1", "2", "3", "4", "5", "6", "7", "8", "9"}, Short: "screens", Long: "go to a screen by its number", Quiet: true},
+		{Name: "screen", Scope: everywhere, Keys: digits(), Short: "screens", Long: "go to a screen by its number", Quiet: true},
 		{Name: "command", Scope: everywhere, Keys: []string{":"}, Short: "go to", Long: "write a command: :keys ci-bot, :ctx prod, :theme light, :q"},
 		{Name: "filter", Scope: inLists, Keys: []string{"/"}, Short: "filter", Long: "show what matches: status>=500 model:claude-* -key:ci; esc shows all"},
 		{Name: "help", Scope: everywhere, Keys: []string{"?"}, Short: "help", Long: "every action here; write to find one, enter does it"},
@@ -47,6 +47,9 @@ func generalKeys() []Action {
 		{Name: "suspend", Scope: everywhere, Keys: []string{"ctrl+z"}, Short: "suspend", Long: "go back to the shell; fg returns", Quiet: true},
 	}
 }
+
+// digits are the keys of the screens, by their order.
+func digits() []string { return []string{"1", "2", "3", "4", "5", "6", "7", "8", "9"} }
 
 func listKeys() []Action {
 	return []Action{
@@ -147,5 +150,5 @@ func (l *look) keyText(key string) string {
 	if l.ascii {
 		return key
 	}
-	return strings.NewReplacer("alt+down", "alt+↓", "alt+up", "alt+↑", "down", "↓", "up", "↑", "left", "←", "right", "→", "pg↓", "PgDn", "pg↑", "PgUp").Replace(key)
+	return strings.NewReplacer("pgdown", "PgDn", "pgup", "PgUp", "down", "↓", "up", "↑", "left", "←", "right", "→").Replace(key)
 }

@@ -18,6 +18,7 @@ type list[T any] struct {
 	load    func() ([]T, bookState)       // the rows as they are now, and how they stand
 	detail  func(row *T, w, h int) string // nil: rows cannot be opened
 	aside   int                           // from this width on the detail stands beside the table; 0: never
+	pane    bool                          // it is one of several: the one with the keys has a sign
 	opened  bool                          // the detail fills the screen
 	filter  *textinput.Model              // while one is written
 	problem string                        // with the filter that is written
@@ -138,7 +139,10 @@ func (s *list[T]) draw(w, h int) string {
 }
 
 func (s *list[T]) drawTable(state bookState, w, h int) string {
-	b := box{title: s.heading, count: s.table.counted(), focused: true}
+	b := box{title: s.heading, count: s.table.counted(), focused: !s.table.blurred}
+	if s.pane && !s.table.blurred {
+		b.title = s.look.cursor + " " + b.title
+	}
 	if n := len(s.table.marks); n > 0 {
 		b.foot = plural(n, s.word) + " marked"
 	}
@@ -167,6 +171,9 @@ func (s *list[T]) filterText(room int) string {
 	}
 	return writtenText(s.look, s.filter.Value(), s.filter.Position(), true, room)
 }
+
+// blur takes the keys away from a list, or gives them back.
+func (s *list[T]) blur(blurred bool) { s.pane, s.table.blurred = true, blurred }
 
 // facts draws lines of a name and a value each, as details do.
 func (d *desk) facts(w int, pairs ...[2]string) string {

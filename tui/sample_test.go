@@ -28,6 +28,7 @@ func sample() map[string]any {
 		"GET /audit":     listOf(sampleAudit()...),
 		"GET /history":   listOf(sampleHistory()...),
 		"GET /settings":  listOf(sampleSettings()...),
+		"GET /tokens":    listOf(sampleTokens()...),
 	}
 }
 
@@ -185,7 +186,8 @@ func sampleExchange(i int) api.Exchange {
 
 func sampleAudit() []api.AuditEntry {
 	return []api.AuditEntry{
-		{Seq: 412, Revision: 41, Time: before(70 * time.Minute), Actor: "dana", From: "10.0.0.4", Action: "rule.apply", Subject: "rule:openai", Name: "openai", Message: "more to the EU"},
+		{Seq: 412, Revision: 41, Time: before(70 * time.Minute), Actor: "dana", From: "10.0.0.4", Action: "rule.apply", Subject: "rule:openai", Name: "openai", Message: "more to the EU",
+			Before: map[string]any{"name": "openai", "action": map[string]any{"weight": 50}}, After: map[string]any{"name": "openai", "action": map[string]any{"weight": 80}, "note": "研究"}},
 		{Seq: 411, Revision: 40, Time: before(300 * time.Minute), Actor: "lee", From: "10.0.0.9", Action: "key.revoke", Subject: "key:key_01D", Name: "old-laptop"},
 	}
 }
@@ -204,5 +206,13 @@ func sampleSettings() []api.Setting {
 		{Name: "store", Value: "postgres://llmgw:***@db.example.com/llmgw", Origin: "file", Source: "/etc/llmgw/config.yaml"},
 		{Name: "secret-key", Value: "***", Origin: "env", Source: "LLMGW_SECRET_KEY"},
 		{Name: "body-limit", Value: "32MiB", Origin: "default"},
+	}
+}
+
+func sampleTokens() []api.Token {
+	end := sampleNow().Add(300 * time.Hour)
+	return []api.Token{
+		{ID: "tok_01A", User: "dana", Role: "admin", Last4: "Lg11", From: "10.0.0.4", CreatedAt: before(3 * time.Hour), UsedAt: beforeP(time.Minute), ExpiresAt: &end},
+		{ID: "tok_01B", Name: "deploy", User: "dana", Role: "operator", Last4: "Tk22", CreatedAt: before(200 * time.Hour)},
 	}
 }

@@ -41,6 +41,8 @@ type table[T any] struct {
 	at     string
 	top    int
 	page   int // rows that were drawn last
+
+	blurred bool // another pane has the keys: the cursor is not shown
 }
 
 // set takes rows as they are now.
@@ -362,6 +364,7 @@ func taken(widths []int) int {
 }
 
 func (t *table[T]) line(row *T, texts []string, widths []int, current bool) string {
+	current = current && !t.blurred
 	var b strings.Builder
 	sign, marked := " ", t.marks[t.id(row)]
 	switch {

@@ -145,6 +145,9 @@ func over(block, box string, x, y int) string {
 		right := ""
 		if end < whole {
 			right = ansi.Cut(line, end, whole)
+			if width(right) > whole-end { // it begins with the whole of a wide character
+				right = ansi.Cut(line, end+1, whole)
+			}
 			right = spaces(whole-end-width(right)) + right
 		}
 		lines[at] = left + row + right

@@ -1,0 +1,279 @@
+package tui
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"github.com/llmgw/llmgw/admin/api"
+)
+
+// onPurpose are the keys that mean something else in a narrower scope, and why.
+func onPurpose() map[string]string {
+	return map[string]string{
+		// "traffic x: traffic.explain, not list.x": "why",
+	}
+}
+
+// screensOf are the names of the screens, in the order of their numbers.
+func screensOf(t *testing.T) (names []string) {
+	t.Helper()
+	c, err := newConsole(t.Context(), Options{Theme: "dark", Out: &strings.Builder{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range c.screens {
+		names = append(names, s.name())
+	}
+	return names
+}
+
+// partOf says whether a scope is a screen's, or that of a part of it.
+func partOf(scope, screen string) bool {
+	return scope == screen || strings.HasPrefix(scope, screen+".")
+}
+
+func TestEveryActionIsNamedAndExplained(t *testing.T) {
+	screens := screensOf(t)
+	names := map[string]bool{}
+	for _, a := range KeyMap() {
+		if a.Name == "" || len(a.Keys) == 0 || a.Short == "" || a.Long == "" {
+			t.Errorf("%+v lacks something", a)
+		}
+		if names[a.Name] {
+			t.Errorf("%s is two actions", a.Name)
+		}
+		names[a.Name] = true
+		general := a.Scope == everywhere || a.Scope == inLists
+		if !general && !slices.ContainsFunc(screens, func(s string) bool { return partOf(a.Scope, s) && strings.HasPrefix(a.Name, s+".") }) {
+			t.Errorf("%s, in %q, is of no screen", a.Name, a.Scope)
+		}
+		if w := width(a.Short); w > 14 {
+			t.Errorf("%s: %q is %d wide in the footer", a.Name, a.Short, w)
+		}
+	}
+}
+
+func TestNoKeyMeansTwoThingsButOnPurpose(t *testing.T) {
+	for _, screen := range screensOf(t) {
+		scopes := []string{screen}
+		for _, a := range KeyMap() {
+			if partOf(a.Scope, screen) && !slices.Contains(scopes, a.Scope) {
+				scopes = append(scopes, a.Scope)
+			}
+		}
+		for _, scope := range scopes {
+			for _, clash := range clashes([]string{scope, screen, inLists, everywhere}) {
+				if onPurpose()[clash] == "" {
+					t.Errorf("%s", clash)
+				}
+			}
+		}
+	}
+}
+
+// clashes lists the keys that several actions of a chain of scopes have.
+func clashes(scopes []string) (all []string) {
+	first := map[string]Action{}
+	for _, scope := range slices.Compact(scopes) {
+		for _, a := range KeyMap() {
+			if a.Scope != scope {
+				continue
+			}
+			for _, key := range a.Keys {
+				if other, taken := first[key]; taken {
+					all = append(all, fmt.Sprintf("%s %s: %s, not %s", scopes[0], key, other.Name, a.Name))
+					continue
+				}
+				first[key] = a
+			}
+		}
+	}
+	return all
+}
+
+func TestKeysThatClashAreRefused(t *testing.T) {
+	for _, keys := range []map[string][]string{
+		{"refresh": {"t"}}, {"nothing": {"x"}}, {"refresh": {}}, {"keys.create": {"R"}},
+	} {
+		if _, err := newKeymap(keys); err == nil || !strings.Contains(err.Error(), "console.keys") {
+			t.Errorf("%v: %v", keys, err)
+		}
+	}
+	m, err := newKeymap(map[string][]string{"refresh": {"f5"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if name, ok := m.find("f5", []string{everywhere}); !ok || name != "refresh" {
+		t.Errorf("f5 is %q", name)
+	}
+	if _, ok := m.find("r", []string{everywhere}); ok {
+		t.Error("r still has a meaning")
+	}
+}
+
+func TestKeysAreToldAsPeopleKnowThem(t *testing.T) {
+	l := newLook(&strings.Builder{}, false, false, false)
+	ascii := newLook(&strings.Builder{}, true, false, false)
+	for key, want := range map[string][2]string{
+		" ": {"space", "space"}, "pgdown": {"PgDn", "pgdown"}, "pgup": {"PgUp", "pgup"}, "alt+down": {"alt+↓", "alt+down"}, "up": {"↑", "up"}, "ctrl+d": {"ctrl+d", "ctrl+d"},
+	} {
+		if got := [2]string{l.keyText(key), ascii.keyText(key)}; got != want {
+			t.Errorf("%q is told as %q, and not %q", key, got, want)
+		}
+	}
+}
+
+// wayTo is what is pressed before an action, so that it can do something: by the
+// action's name, else by its scope. A screen's number comes first anyway.
+func wayTo(name string) ([]string, bool) {
+	ways := map[string][]string{
+		"screen": {}, "back": {"enter"}, "up": {"j"}, "first": {"j"}, "page-up": {"G"}, "reverse": {"s"}, "mark-range": {"v", "j"},
+	}
+	way, known := ways[name]
+	return way, known
+}
+
+// whereTo is the screen on which the actions that several have are tried.
+func whereTo(a Action, screens []string) string {
+	at := slices.IndexFunc(screens, func(s string) bool { return partOf(a.Scope, s) })
+	switch {
+	case a.Name == "next-pane" || a.Name == "previous-pane":
+		return "9"
+	case at < 0:
+		return "5"
+	}
+	return fmt.Sprint(at + 1)
+}
+
+// filledWorld is a gateway with some of everything, and all that a console can be
+// given.
+func filledWorld(o *Options, f *fake) {
+	o.Doctor = func(context.Context) (string, error) { return "ok", nil }
+	f.refuse("POST /upstreams/anthropic/test", api.Error{Status: 503, Code: api.CodeUnavailable, Detail: "not now"})
+}
+
+// trace is what can be seen of a console, and of what it did.
+func (s *stage) trace() string {
+	return fmt.Sprint(s.text(), s.fake.called(), s.fake.reads, s.out.String(), s.quit)
+}
+
+// after gives the trace of a console in a filled world after some keys.
+func after(t *testing.T, keys []string) (trace string) {
+	t.Helper()
+	play(t, 120, 32, filledWorld, func(s *stage) {
+		for _, k := range keys {
+			s.send(keyOf(k))
+		}
+		s.console.dirty = true
+		trace = s.trace()
+	})
+	return trace
+}
+
+func TestEveryKeyOfTheMapDoesSomething(t *testing.T) {
+	screens := screensOf(t)
+	for _, a := range KeyMap() {
+		if a.Name == "suspend" {
+			continue // the runtime's: see TestSuspendIsTheRuntimes
+		}
+		t.Run(a.Name, func(t *testing.T) {
+			way := []string{whereTo(a, screens)}
+			if more, known := wayTo(a.Name); known {
+				way = append(way, more...)
+			} else if more, known := wayTo(a.Scope); known {
+				way = append(way, more...)
+			}
+			without := after(t, way)
+			for _, key := range a.Keys {
+				if a.Name == "screen" && key == way[0] {
+					continue // it is there
+				}
+				if after(t, append(slices.Clone(way), key)) == without {
+					t.Errorf("after %v, %q does nothing; wayTo says what comes before", way, key)
+				}
+			}
+		})
+	}
+}
+
+func TestSuspendIsTheRuntimes(t *testing.T) {
+	play(t, 80, 24, nil, func(s *stage) {
+		cmd := s.console.general("suspend", "ctrl+z")
+		if _, ok := cmd().(tea.SuspendMsg); !ok {
+			t.Errorf("ctrl+z is %T", cmd())
+		}
+	})
+}
+
+func TestHelpListsEveryActionThatCanBeDone(t *testing.T) {
+	screens := screensOf(t)
+	for _, a := range KeyMap() {
+		t.Run(a.Name, func(t *testing.T) {
+			play(t, 120, 32, filledWorld, func(s *stage) {
+				s.press(whereTo(a, screens))
+				if more, known := wayTo(a.Name); known && a.Scope != everywhere {
+					s.press(more...)
+				} else if more, known := wayTo(a.Scope); known {
+					s.press(more...)
+				}
+				s.press("?")
+				beginning := string([]rune(a.Long)[:min(len([]rune(a.Long)), 40)])
+				s.write(string([]rune(beginning)[:min(len([]rune(beginning)), 16)]))
+				s.sees("Keys here", beginning, s.console.desk.look.keyText(a.Keys[0])+" ")
+				s.seesNot("nothing is called that")
+			})
+		})
+	}
+}
+
+// The marks in docs/console.md between which the key map stands.
+const (
+	keysBegin = "<!-- keys: made from the key map; UPDATE_FRAMES=1 go test ./tui -run TestThePageTellsOfEveryKey writes it anew -->\n"
+	keysEnd   = "<!-- end of keys -->\n"
+)
+
+func TestThePageTellsOfEveryKey(t *testing.T) {
+	const path = "../docs/console.md"
+	page, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, found := strings.Cut(string(page), keysBegin)
+	_, after, ended := strings.Cut(rest, keysEnd)
+	if !found || !ended {
+		t.Fatalf("%s lost the marks between which the keys stand", path)
+	}
+	want := before + keysBegin + "\n" + KeyMapMarkdown() + "\n" + keysEnd + after
+	if string(page) == want {
+		return
+	}
+	if os.Getenv("UPDATE_FRAMES") == "" {
+		t.Fatalf("%s tells of other keys than there are; UPDATE_FRAMES=1 writes them anew", path)
+	}
+	if err := os.WriteFile(path, []byte(want), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestThePageIsOfTheKeyMap(t *testing.T) {
+	text := KeyMapMarkdown()
+	for _, a := range KeyMap() {
+		if !strings.Contains(text, "`"+a.Name+"` |") {
+			t.Errorf("%s is not in it", a.Name)
+		}
+	}
+	for _, want := range []string{"### Everywhere\n", "### In lists\n", "| `1` to `9` | go to a screen by its number |", "| `space` | disable or enable the key | `keys.switch` |", `claude-\*`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in it", want)
+		}
+	}
+	if everywhereAt, keysAt := strings.Index(text, "### Everywhere"), strings.Index(text, "### Keys"); everywhereAt != 0 || keysAt < 0 {
+		t.Errorf("the order is another:\n%s", text)
+	}
+}
