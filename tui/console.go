@@ -116,8 +116,12 @@ func tick() tea.Cmd { return tea.Tick(tickEvery, func(t time.Time) tea.Msg { ret
 
 // Init opens the stream and loads what the first screen shows.
 func (c *console) Init() tea.Cmd {
-	return tea.Batch(c.listen(), c.desk.load(bookMe), c.need(), tick())
+	first := tea.Tick(quietStart, func(time.Time) tea.Msg { return firstFrame{} })
+	return tea.Batch(c.listen(), c.desk.load(bookMe), c.need(), tick(), first)
 }
+
+// firstFrame is when something is drawn, whether anything has come or not.
+type firstFrame struct{}
 
 // listen opens the stream of events anew.
 func (c *console) listen() tea.Cmd {
@@ -137,6 +141,9 @@ func (c *console) need() tea.Cmd {
 
 // Update takes in what happened.
 func (c *console) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	if key, ok := msg.(tea.KeyMsg); ok && key.Type == tea.KeyRunes && !key.Paste && len(key.Runes) > 1 {
+		return c, c.pressEach(key) // typed faster than they were read
+	}
 	c.dirty = true
 	cmd := c.take(msg)
 	d := c.desk
@@ -150,6 +157,15 @@ func (c *console) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		cmd = tea.Batch(cmd, c.show(name))
 	}
 	return c, cmd
+}
+
+// pressEach takes letters that came together one by one: jj is twice down.
+func (c *console) pressEach(key tea.KeyMsg) tea.Cmd {
+	all := make([]tea.Cmd, len(key.Runes))
+	for i, r := range key.Runes {
+		_, all[i] = c.Update(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune{r}, Alt: key.Alt})
+	}
+	return tea.Batch(all...)
 }
 
 func (c *console) take(msg tea.Msg) tea.Cmd {
@@ -166,8 +182,16 @@ func (c *console) take(msg tea.Msg) tea.Cmd {
 		return c.hear(m)
 	case loaded:
 		return c.keep(m)
+	case answered:
+		if m.generation == c.desk.generation {
+			return c.take(m.msg)
+		}
 	case changed:
-		return tea.Batch(c.desk.settle(m), c.need())
+		cmd := c.desk.settle(m)
+		if nobodyCalls(m.err) {
+			cmd = tea.Batch(cmd, c.logOut(m.err))
+		}
+		return tea.Batch(cmd, c.need())
 	case relisten:
 		if m.from == c.feed && c.desk.link.state == lost {
 			return c.listen()
@@ -202,9 +226,6 @@ func (c *console) hand(msg tea.Msg) tea.Cmd {
 
 // keep takes in what was loaded. A login that has ended is asked for again.
 func (c *console) keep(m loaded) tea.Cmd {
-	if m.generation != c.desk.generation {
-		return nil
-	}
 	m.keep()
 	if m.err != nil && nobodyCalls(m.err) {
 		return c.logOut(m.err)
@@ -269,6 +290,9 @@ func (c *console) linked(h api.Hello) {
 	l := &c.desk.link
 	if l.state != live {
 		l.state, l.since, l.err, l.tries = live, c.desk.now(), nil, 0
+		for b := range allBooks {
+			c.desk.books.of(b).forgive() // it may have failed for the same reason
+		}
 	}
 	if l.hello.Seq != h.Seq || l.hello.Node != h.Node {
 		c.spoil(everyBook())
@@ -386,8 +410,11 @@ func (c *console) general(name, key string) tea.Cmd {
 			d.books.of(n.book).spoil()
 		}
 		d.retryFailed(c.shown().needs())
-		if d.link.state == lost {
+		switch d.link.state {
+		case lost:
 			return c.listen()
+		case loggedOut:
+			return c.logInAgain()
 		}
 	case "log":
 		d.openLog()

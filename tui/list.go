@@ -138,7 +138,10 @@ func (s *list[T]) draw(w, h int) string {
 }
 
 func (s *list[T]) drawTable(state bookState, w, h int) string {
-	b := box{title: s.heading, count: s.table.counted(), focused: true}
+	b := box{title: s.heading, focused: true}
+	if state.there {
+		b.count = s.table.counted() // before, nobody knows how many there are
+	}
 	if n := len(s.table.marks); n > 0 {
 		b.foot = plural(n, s.word) + " marked"
 	}
