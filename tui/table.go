@@ -324,20 +324,20 @@ func (t *table[T]) headings(widths []int) string {
 			}
 			text += " " + sign
 		}
-		b.WriteString(t.cell(c, text, widths[i], i))
+		b.WriteString(t.cell(c, text, widths, i))
 	}
 	return t.look.dim.Render(b.String())
 }
 
-// cell is a text in its column, with the gap behind it.
-func (t *table[T]) cell(c *column[T], text string, w, i int) string {
+// cell is a text in its column, with the gap before what comes behind it.
+func (t *table[T]) cell(c *column[T], text string, widths []int, i int) string {
 	if c.right {
-		text = t.look.fitRight(text, w)
+		text = t.look.fitRight(text, widths[i])
 	} else {
-		text = t.look.fit(text, w)
+		text = t.look.fit(text, widths[i])
 	}
-	if i < len(t.columns)-1 {
-		text += strings.Repeat(" ", columnGap)
+	if slices.ContainsFunc(widths[i+1:], func(w int) bool { return w > 0 }) {
+		text += spaces(columnGap)
 	}
 	return text
 }
@@ -370,7 +370,7 @@ func (t *table[T]) line(row *T, texts []string, widths []int, current bool) stri
 			continue
 		}
 		c := &t.columns[i]
-		text := t.cell(c, texts[i], widths[i], i)
+		text := t.cell(c, texts[i], widths, i)
 		if c.style != nil && !current {
 			text = c.style(row).Render(text)
 		}
