@@ -20,10 +20,10 @@ func clean(text string) string {
 			return r
 		}, text)
 	}
-	for first, n := utf8.DecodeRuneInString(text); first >= firstMark && oneLetter("|", text[:n]); first, n = utf8.DecodeRuneInString(text) {
+	if first, n := utf8.DecodeRuneInString(text); n > 0 && first >= firstMark && oneLetter("|", text[:n]) {
 		text = string(instead) + text[n:]
 	}
-	for last, n := utf8.DecodeLastRuneInString(text); last >= firstMark && oneLetter(text[len(text)-n:], "|"); last, n = utf8.DecodeLastRuneInString(text) {
+	if last, n := utf8.DecodeLastRuneInString(text); n > 0 && last >= firstMark && oneLetter(text[len(text)-n:], "|") {
 		text = text[:len(text)-n] + string(instead)
 	}
 	return text

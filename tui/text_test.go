@@ -38,8 +38,10 @@ func TestCleanTextHasNothingThatATerminalObeys(t *testing.T) {
 			t.Fatalf("%q is cleaned again to %q", got, clean(got))
 		}
 	})
-	if got := clean("ci-bot 日本"); got != "ci-bot 日本" {
-		t.Errorf("%q", got)
+	for _, text := range []string{"", "ci-bot 日本", "é", "👍"} {
+		if got := clean(text); got != text {
+			t.Errorf("%q is shown as %q", text, got)
+		}
 	}
 }
 
