@@ -58,7 +58,7 @@ func (s *keysScreen) state(k *api.Key) string {
 	case k.State == "revoked":
 		return s.look.gone + " revoked"
 	}
-	return s.look.off + " " + k.State
+	return s.look.off + " " + clean(k.State)
 }
 
 func (s *keysScreen) stateStyle(k *api.Key) lipgloss.Style {
