@@ -58,7 +58,7 @@ func Run(ctx context.Context, o Options) error {
 	_, err = tea.NewProgram(c, settings...).Run()
 	c.close()
 	if errors.Is(err, tea.ErrProgramKilled) && ctx.Err() != nil || errors.Is(err, tea.ErrInterrupted) {
-		return nil // it was told to end
+		err = nil // it was told to end
 	}
 	return err
 }
@@ -177,25 +177,18 @@ func (c *console) take(msg tea.Msg) tea.Cmd {
 	case tea.MouseMsg:
 		return c.point(m)
 	case ticked:
-		return tea.Batch(tick(), c.pass(), c.need())
+		c.pass()
+		return tea.Batch(tick(), c.need())
 	case fed:
 		return c.hear(m)
 	case loaded:
 		return c.keep(m)
 	case answered:
-		if m.generation == c.desk.generation {
-			return c.take(m.msg)
-		}
+		return c.answered(m)
 	case changed:
-		cmd := c.desk.settle(m)
-		if nobodyCalls(m.err) {
-			cmd = tea.Batch(cmd, c.logOut(m.err))
-		}
-		return tea.Batch(cmd, c.need())
+		return c.changed(m)
 	case relisten:
-		if m.from == c.feed && c.desk.link.state == lost {
-			return c.listen()
-		}
+		return c.relisten(m)
 	case reconnected:
 		return c.reconnected(m)
 	case chosenAction:
@@ -206,6 +199,23 @@ func (c *console) take(msg tea.Msg) tea.Cmd {
 		return c.hand(msg)
 	}
 	return nil
+}
+
+// answered takes in what a call gave, unless another gateway was chosen since.
+func (c *console) answered(m answered) tea.Cmd {
+	if m.generation != c.desk.generation {
+		return nil
+	}
+	return c.take(m.msg)
+}
+
+// changed takes in the outcome of a change.
+func (c *console) changed(m changed) tea.Cmd {
+	cmd := c.desk.settle(m)
+	if nobodyCalls(m.err) {
+		cmd = tea.Batch(cmd, c.logOut(m.err))
+	}
+	return tea.Batch(cmd, c.need())
 }
 
 // hand gives a message to everybody: whoever asked knows its answer.
@@ -234,12 +244,11 @@ func (c *console) keep(m loaded) tea.Cmd {
 }
 
 // pass lets a second pass.
-func (c *console) pass() tea.Cmd {
+func (c *console) pass() {
 	d := c.desk
 	if d.notes.text != "" && d.now().Sub(d.notes.at) >= noteStays {
 		d.notes = notes{}
 	}
-	return nil
 }
 
 // hear takes in what came on the stream.
@@ -308,6 +317,13 @@ func (c *console) spoil(which []book) {
 
 // relisten is when the stream is tried again.
 type relisten struct{ from *feed }
+
+func (c *console) relisten(m relisten) tea.Cmd {
+	if m.from != c.feed || c.desk.link.state != lost {
+		return nil // somebody was quicker
+	}
+	return c.listen()
+}
 
 // unlink takes in that the stream has ended, and tries again a little later.
 func (c *console) unlink(err error) tea.Cmd {
@@ -406,16 +422,7 @@ func (c *console) general(name, key string) tea.Cmd {
 	case "window":
 		d.nextWindow()
 	case "refresh":
-		for _, n := range c.shown().needs() {
-			d.books.of(n.book).spoil()
-		}
-		d.retryFailed(c.shown().needs())
-		switch d.link.state {
-		case lost:
-			return c.listen()
-		case loggedOut:
-			return c.logInAgain()
-		}
+		return c.refresh()
 	case "log":
 		d.openLog()
 	case "mouse":
@@ -430,6 +437,22 @@ func (c *console) general(name, key string) tea.Cmd {
 		}
 	default: // next-pane, previous-pane: the screen's own
 		return c.shown().do(name)
+	}
+	return nil
+}
+
+// refresh asks for what is shown now, and tries what has failed again.
+func (c *console) refresh() tea.Cmd {
+	d := c.desk
+	for _, n := range c.shown().needs() {
+		d.books.of(n.book).spoil()
+	}
+	d.retryFailed(c.shown().needs())
+	switch d.link.state {
+	case lost:
+		return c.listen()
+	case loggedOut:
+		return c.logInAgain()
 	}
 	return nil
 }

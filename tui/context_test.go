@@ -60,7 +60,7 @@ func TestWhatTheGatewayBeforeAnswersLateIsThrownAway(t *testing.T) {
 	play(t, 100, 30, withStaging(&other, t), func(s *stage) {
 		late := func(status int, value any) func(*http.Request, []byte) (int, any) {
 			return func(*http.Request, []byte) (int, any) {
-				time.Sleep(3 * time.Second)
+				time.Sleep(3 * time.Second) //nolint:forbidigo // the bubble's time
 				return status, value
 			}
 		}

@@ -108,8 +108,8 @@ func TestTheStreamIsTriedAgainLaterAndLaterAndGoesOnWhereItWas(t *testing.T) {
 }
 
 func TestWaitsGrowToFifteenSeconds(t *testing.T) {
-	for n, want := range map[int]time.Duration{-1: 1, 0: 1, 1: 1, 2: 2, 3: 4, 4: 8, 5: 15, 6: 15, 1000: 15} {
-		if got := retryAfter(n); got != want*time.Second {
+	for n, want := range map[int]int{-1: 1, 0: 1, 1: 1, 2: 2, 3: 4, 4: 8, 5: 15, 6: 15, 1000: 15} {
+		if got := retryAfter(n); got != time.Duration(want)*time.Second {
 			t.Errorf("try %d after %v", n, got)
 		}
 	}

@@ -119,7 +119,7 @@ func (f *fake) open(r *http.Request) (*http.Response, error) {
 	}()
 	go func() {
 		for r.Context().Err() == nil { // a sign of life, as the gateway gives it
-			time.Sleep(10 * time.Second)
+			time.Sleep(10 * time.Second) //nolint:forbidigo // the bubble's time
 			if _, err := io.WriteString(write, ": alive\n\n"); err != nil {
 				return
 			}
@@ -243,7 +243,7 @@ func play(t *testing.T, w, h int, change func(*Options, *fake), do func(*stage))
 		defer func() {
 			c.close()
 			cancel()
-			time.Sleep(time.Minute) // what ticks and pauses has its end
+			time.Sleep(time.Minute) //nolint:forbidigo // the bubble's time
 		}()
 		s.run(c.Init())
 		s.send(tea.WindowSizeMsg{Width: w, Height: h})
@@ -310,7 +310,7 @@ func (s *stage) wait(d time.Duration) {
 		if left <= 0 {
 			return
 		}
-		time.Sleep(min(left, 50*time.Millisecond))
+		time.Sleep(min(left, 50*time.Millisecond)) //nolint:forbidigo // the bubble's time
 	}
 }
 

@@ -59,7 +59,7 @@ func (c *console) loginForm(why error) *form {
 func (c *console) reconnected(m reconnected) tea.Cmd {
 	if m.err != nil {
 		m.form.forget() // it was the wrong one
-		return c.hand(formRefused{m.form, m.err})
+		return c.hand(formRefused(m))
 	}
 	c.hand(formDone{m.form})
 	return c.goOn()
