@@ -109,9 +109,9 @@ func compareBindings(a, b api.Binding) int {
 // byCaller gives the bindings as they are shown. They are sorted when others came.
 func (s *bindingsScreen) byCaller() ([]api.Binding, bookState) {
 	book := &s.books.bindings
-	if s.ofBook != book.age() || !book.there() {
+	if s.ofBook != book.at || !book.there() {
 		s.grouped = slices.SortedStableFunc(slices.Values(book.value), compareBindings)
-		s.weights, s.matrix, s.ofBook = weightsOf(s.grouped), newMatrix(s.grouped), book.age()
+		s.weights, s.matrix, s.ofBook = weightsOf(s.grouped), newMatrix(s.grouped), book.at
 	}
 	return s.grouped, book.state()
 }

@@ -64,7 +64,7 @@ func placeBeside(order int, others []int, way int) (place int, problem string) {
 
 // moveBy has a binding tried one place later or earlier.
 func (s *bindingsScreen) moveBy(b api.Binding, way int) tea.Cmd {
-	if s.movedAt == s.books.bindings.age() {
+	if s.movedAt == s.books.bindings.at {
 		s.complain("the last move is not back yet; try again")
 		return nil
 	}
@@ -79,7 +79,7 @@ func (s *bindingsScreen) moveBy(b api.Binding, way int) tea.Cmd {
 		s.complain(problem)
 		return nil
 	}
-	s.movedAt = s.books.bindings.age()
+	s.movedAt = s.books.bindings.at
 	moving := s.moving(b, place)
 	moving.fails = func(err error) tea.Cmd {
 		s.movedAt = time.Time{}

@@ -9,11 +9,12 @@ import (
 	"github.com/llmgw/llmgw/admin/api"
 )
 
-// loadLimit bounds one call that loads something, and slowLoad is when the person
-// is told what is being waited for.
+// loadLimit bounds one call that loads something, slowLoad is when the person is
+// told what is being waited for.
 const (
 	loadLimit = 10 * time.Second
 	slowLoad  = 5 * time.Second
+	tryAgain  = 5 * time.Second // what could not be loaded again
 )
 
 // held is what was loaded of one kind, and how it stands. What was loaded stays
@@ -22,7 +23,7 @@ type held[T any] struct {
 	value T
 	at    time.Time // of the last time it came; zero: it never did
 	err   error     // of the last try
-	tried time.Time // when that was answered
+	tried time.Time // when the last try ended
 	asked time.Time // since when it is being waited for; zero: it is not
 	stale bool      // something has changed since it was asked for
 }
@@ -30,12 +31,26 @@ type held[T any] struct {
 func (h *held[T]) there() bool      { return !h.at.IsZero() }
 func (h *held[T]) spoil()           { h.stale = true }
 func (h *held[T]) state() bookState { return bookState{h.there(), h.err, h.asked, h.at} }
-func (h *held[T]) forgive()         { h.err = nil }
 func (h *held[T]) busy() bool       { return !h.asked.IsZero() }
-func (h *held[T]) age() time.Time   { return h.at }
+
+func (h *held[T]) forgive() {
+	if h.err != nil {
+		h.err, h.stale = nil, true
+	}
+}
+
+// old says whether it is to be asked for. What never came and was refused waits for
+// a person, or for something to change; what came before is tried again by itself.
 func (h *held[T]) old(now time.Time, every time.Duration) bool {
-	failed := !h.there() && h.err != nil
-	return !h.busy() && !failed && (h.stale || !h.there() || every > 0 && now.Sub(h.tried) >= every)
+	switch {
+	case h.busy():
+		return false
+	case h.stale:
+		return true
+	case h.err != nil:
+		return h.there() && now.Sub(h.tried) >= max(every, tryAgain)
+	}
+	return !h.there() || every > 0 && now.Sub(h.at) >= every
 }
 
 // bookState is how something that is loaded stands, for whoever draws it.
@@ -172,17 +187,15 @@ func (d *desk) loadPart(which book) tea.Cmd {
 
 // loaded is the answer to a load. It is kept by the goroutine that draws.
 type loaded struct {
-	generation int // of the gateway that was asked
-	err        error
-	keep       func()
+	err  error
+	keep func()
 }
 
 func fetch[T any](d *desk, into *held[T], call func(context.Context) (T, error)) tea.Cmd {
 	into.asked, into.stale = d.now(), false
-	generation := d.generation
 	return d.away(loadLimit, func(ctx context.Context) tea.Msg {
 		value, err := call(ctx)
-		return loaded{generation, err, func() {
+		return loaded{err, func() {
 			into.asked, into.tried, into.err = time.Time{}, d.now(), err
 			if err == nil {
 				into.value, into.at = value, d.now()

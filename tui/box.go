@@ -47,7 +47,7 @@ func (b box) edge(l *look, left, right, text, count string, w int) string {
 		style = l.focus
 	}
 	room := w - 4
-	if count = l.cut(count, room); count != "" {
+	if count = l.cut(count, room-2); count != "" {
 		count = " " + count + " "
 		room -= width(count)
 	}
@@ -57,5 +57,8 @@ func (b box) edge(l *look, left, right, text, count string, w int) string {
 		text = ""
 	}
 	line := strings.Repeat(l.horizontal, max(0, w-4-width(text)-width(count)))
-	return style.Render(left+l.horizontal) + words.Render(text) + style.Render(line) + l.plain.Render(count) + style.Render(l.horizontal+right)
+	if text != "" {
+		text = words.Render(text)
+	}
+	return style.Render(left+l.horizontal) + text + style.Render(line) + count + style.Render(l.horizontal+right)
 }

@@ -26,11 +26,10 @@ type change struct {
 
 // changed tells the outcome of a change.
 type changed struct {
-	generation int
-	change     change
-	entry      *logged // nil: no command does the same
-	said       string
-	err        error
+	change change
+	entry  *logged // nil: no command does the same
+	said   string
+	err    error
 }
 
 // change does it, if that may be, and tells in the log of commands.
@@ -46,21 +45,16 @@ func (d *desk) change(c change) tea.Cmd {
 	if c.twin != nil {
 		entry = d.log.add(d.now(), d.twin(c.twin))
 	}
-	client, generation := d.gateway.Client, d.generation
+	client := d.gateway.Client
 	return d.away(changeLimit, func(ctx context.Context) tea.Msg {
 		said, err := c.call(ctx, client)
-		return changed{generation, c, entry, said, err}
+		return changed{c, entry, said, err}
 	})
 }
 
 // settle takes in the outcome of a change.
 func (d *desk) settle(m changed) tea.Cmd {
-	if m.entry != nil {
-		m.entry.end(m.err)
-	}
-	if m.generation != d.generation {
-		return nil
-	}
+	m.entry.end(m.err)
 	var all []tea.Cmd
 	for _, b := range m.change.books {
 		d.books.of(b).spoil()

@@ -120,8 +120,12 @@ func tick() tea.Cmd { return tea.Tick(tickEvery, func(t time.Time) tea.Msg { ret
 
 // Init opens the stream and loads what the first screen shows.
 func (c *console) Init() tea.Cmd {
-	return tea.Batch(c.listen(), c.desk.load(bookMe), c.need(), tick())
+	first := tea.Tick(quietStart, func(time.Time) tea.Msg { return firstFrame{} })
+	return tea.Batch(c.listen(), c.desk.load(bookMe), c.need(), tick(), first)
 }
+
+// firstFrame is when something is drawn, whether anything has come or not.
+type firstFrame struct{}
 
 // listen opens the stream of events anew.
 func (c *console) listen() tea.Cmd {
@@ -144,6 +148,9 @@ func (c *console) need() tea.Cmd {
 
 // Update takes in what happened.
 func (c *console) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	if key, ok := msg.(tea.KeyMsg); ok && key.Type == tea.KeyRunes && !key.Paste && len(key.Runes) > 1 {
+		return c, c.pressEach(key) // typed faster than they were read
+	}
 	c.dirty = true
 	cmd := c.take(msg)
 	d := c.desk
@@ -162,6 +169,15 @@ func (c *console) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	return c, cmd
 }
 
+// pressEach takes letters that came together one by one: jj is twice down.
+func (c *console) pressEach(key tea.KeyMsg) tea.Cmd {
+	all := make([]tea.Cmd, len(key.Runes))
+	for i, r := range key.Runes {
+		_, all[i] = c.Update(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune{r}, Alt: key.Alt})
+	}
+	return tea.Batch(all...)
+}
+
 func (c *console) take(msg tea.Msg) tea.Cmd {
 	switch m := msg.(type) {
 	case tea.WindowSizeMsg:
@@ -177,12 +193,12 @@ func (c *console) take(msg tea.Msg) tea.Cmd {
 		return c.hear(m)
 	case loaded:
 		return c.keep(m)
+	case answered:
+		return c.answered(m)
 	case changed:
-		return tea.Batch(c.desk.settle(m), c.need())
+		return c.changed(m)
 	case relisten:
-		if m.from == c.feed && c.desk.link.state == lost {
-			return c.listen()
-		}
+		return c.relisten(m)
 	case notCopied:
 		c.desk.complain("copying: " + reason(m.err))
 	case reconnected:
@@ -195,6 +211,23 @@ func (c *console) take(msg tea.Msg) tea.Cmd {
 		return c.hand(msg)
 	}
 	return nil
+}
+
+// answered takes in what a call gave, unless another gateway was chosen since.
+func (c *console) answered(m answered) tea.Cmd {
+	if m.generation != c.desk.generation {
+		return nil
+	}
+	return c.take(m.msg)
+}
+
+// changed takes in the outcome of a change.
+func (c *console) changed(m changed) tea.Cmd {
+	cmd := c.desk.settle(m)
+	if nobodyCalls(m.err) {
+		cmd = tea.Batch(cmd, c.logOut(m.err))
+	}
+	return tea.Batch(cmd, c.need())
 }
 
 // hand gives a message to everybody: whoever asked knows its answer.
@@ -215,9 +248,6 @@ func (c *console) hand(msg tea.Msg) tea.Cmd {
 
 // keep takes in what was loaded. A login that has ended is asked for again.
 func (c *console) keep(m loaded) tea.Cmd {
-	if m.generation != c.desk.generation {
-		return nil
-	}
 	m.keep()
 	if m.err != nil && nobodyCalls(m.err) {
 		return c.logOut(m.err)
@@ -281,6 +311,9 @@ func (c *console) linked(h api.Hello) {
 	l := &c.desk.link
 	if l.state != live {
 		l.state, l.since, l.err, l.tries = live, c.desk.now(), nil, 0
+		for b := range allBooks {
+			c.desk.books.of(b).forgive() // it may have failed for the same reason
+		}
 	}
 	if l.hello.Seq != h.Seq || l.hello.Node != h.Node {
 		c.spoil(everyBook())
@@ -296,6 +329,13 @@ func (c *console) spoil(which []book) {
 
 // relisten is when the stream is tried again.
 type relisten struct{ from *feed }
+
+func (c *console) relisten(m relisten) tea.Cmd {
+	if m.from != c.feed || c.desk.link.state != lost {
+		return nil // somebody was quicker
+	}
+	return c.listen()
+}
 
 // unlink takes in that the stream has ended, and tries again a little later.
 func (c *console) unlink(err error) tea.Cmd {
@@ -410,6 +450,22 @@ func (c *console) general(name, key string) tea.Cmd {
 	return nil
 }
 
+// refresh asks for what is shown now, and tries what has failed again.
+func (c *console) refresh() tea.Cmd {
+	d := c.desk
+	for _, n := range c.shown().needs() {
+		d.books.of(n.book).spoil()
+		d.books.of(n.book).forgive()
+	}
+	switch d.link.state {
+	case lost:
+		return c.listen()
+	case loggedOut:
+		return c.logInAgain()
+	}
+	return nil
+}
+
 // leaver is a screen that has something which would be lost.
 type leaver interface{ unsaved() string }
 
@@ -484,18 +540,6 @@ func (d *desk) setWindow(w time.Duration) {
 // memory.
 func windows() []time.Duration {
 	return []time.Duration{time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour}
-}
-
-// refresh asks for everything that is shown again, and tries what failed again.
-func (c *console) refresh() tea.Cmd {
-	for _, n := range c.shown().needs() {
-		c.desk.books.of(n.book).spoil()
-		c.desk.books.of(n.book).forgive()
-	}
-	if c.desk.link.state == lost {
-		return c.listen()
-	}
-	return nil
 }
 
 // screenNamed finds a screen by its name, or by the beginning of it.

@@ -39,13 +39,23 @@ type desk struct {
 func (d *desk) now() time.Time { return d.options.Clock() }
 
 // away makes a command of a call that may take its time, but not more than limit.
+// Where another gateway was chosen meanwhile, nobody is told what it gave.
 func (d *desk) away(limit time.Duration, call func(context.Context) tea.Msg) tea.Cmd {
-	parent := d.ctx
+	parent, generation := d.ctx, d.generation
 	return func() tea.Msg {
 		ctx, cancel := context.WithTimeout(parent, limit)
 		defer cancel()
-		return call(ctx)
+		if msg := call(ctx); msg != nil {
+			return answered{generation, msg}
+		}
+		return nil
 	}
+}
+
+// answered is what a call gave, and which gateway it was made to.
+type answered struct {
+	generation int
+	msg        tea.Msg
 }
 
 // open puts something over the screen.

@@ -336,13 +336,14 @@ func writtenText(l *look, text string, pos int, current bool, room int) string {
 	if !current {
 		return l.cut(clean(text), room)
 	}
-	from := 0
+	near := max(0, room) // no more runes than cells are looked at: what is written may be very long
+	from := max(0, pos-near)
 	for from < pos && width(clean(string(runes[from:pos]))) > room-2 {
 		from++
 	}
 	before, under, after := clean(string(runes[from:pos])), " ", ""
 	if pos < len(runes) {
-		under, after = clean(string(runes[pos])), clean(string(runes[pos+1:]))
+		under, after = clean(string(runes[pos])), clean(string(runes[pos+1:min(len(runes), pos+2+near)]))
 	}
 	return before + l.selected.Render(under) + l.cut(after, max(0, room-width(before)-width(under)))
 }

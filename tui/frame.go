@@ -19,7 +19,7 @@ func (c *console) View() string {
 func (c *console) draw() string {
 	d := c.desk
 	switch {
-	case c.quitting || c.w == 0:
+	case c.quitting || c.w <= 0 || c.h <= 0:
 		return ""
 	case c.w < leastWidth || c.h < leastHeight:
 		return c.tooSmall()
@@ -138,9 +138,15 @@ func (c *console) bar() string {
 	var text string
 	switch link := &d.link; {
 	case link.state == lost:
-		text = link.problem(d.now())
-		if at := c.oldest(); !at.IsZero() {
-			text += fmt.Sprintf("; what is shown is %s old", span(d.now().Sub(at)))
+		for _, text = range link.problems(d.now(), c.oldest()) {
+			if width(text)+3 <= c.w {
+				break
+			}
+		}
+	case link.state == loggedOut && len(c.overlays) == 0:
+		text = "not logged in (" + reason(link.err) + "); r logs in"
+		if d.gateway.Login == nil {
+			text = "not allowed here (" + reason(link.err) + "); r tries again"
 		}
 	case link.state == linking && d.now().Sub(link.since) >= slowLoad:
 		text = "waiting for " + clean(d.gateway.Where) + d.look.more + "  q cancels"

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -34,6 +35,8 @@ type fake struct {
 	reads  map[string]int
 	away   bool
 	asked  []string // what streams of events were opened with
+	hangs  bool     // nothing is answered
+	opened []string // the Last-Event-ID of every stream that was asked for
 	events *io.PipeWriter
 }
 
@@ -71,7 +74,10 @@ func (f *fake) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	f.mu.Lock()
 	do, known := f.routes[r.Method+" "+path]
-	away := f.away
+	away, hangs := f.away, f.hangs
+	if path == "/events" {
+		f.opened = append(f.opened, r.Header.Get("Last-Event-ID"))
+	}
 	if r.Method == http.MethodGet {
 		f.reads[path]++
 	} else {
@@ -81,7 +87,10 @@ func (f *fake) RoundTrip(r *http.Request) (*http.Response, error) {
 	switch {
 	case away:
 		return nil, syscall.ECONNREFUSED
-	case path == "/events":
+	case hangs:
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	case path == "/events" && !known:
 		return f.open(r)
 	case !known:
 		do = func(*http.Request, []byte) (int, any) {
@@ -109,6 +118,14 @@ func (f *fake) open(r *http.Request) (*http.Response, error) {
 	go func() {
 		<-r.Context().Done()
 		_ = read.CloseWithError(r.Context().Err())
+	}()
+	go func() {
+		for r.Context().Err() == nil { // a sign of life, as the gateway gives it
+			time.Sleep(10 * time.Second) //nolint:forbidigo // the bubble's time
+			if _, err := io.WriteString(write, ": alive\n\n"); err != nil {
+				return
+			}
+		}
 	}()
 	go f.send(api.Event{Hello: &api.Hello{Node: "a1", Seq: 41, Revision: 41}})
 	return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"text/event-stream"}}, Body: read, Request: r}, nil
@@ -149,6 +166,31 @@ func (f *fake) goAway() {
 	_ = events.CloseWithError(syscall.ECONNRESET)
 }
 
+// read counts what was read, and streams that were opened, since the last time.
+func (f *fake) read() (n int, of map[string]int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	of, f.reads = f.reads, map[string]int{}
+	for _, times := range of {
+		n += times
+	}
+	return n, of
+}
+
+// streams gives where each stream that was asked for should have begun.
+func (f *fake) streams() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.opened)
+}
+
+// forget takes a route away.
+func (f *fake) forget(route string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.routes, route)
+}
+
 func (f *fake) comeBack() {
 	f.mu.Lock()
 	f.away = false
@@ -172,6 +214,7 @@ type stage struct {
 	out     *bytes.Buffer
 	mail    chan tea.Msg
 	quit    bool
+	draws   int // how often a frame was made
 }
 
 // play runs a test with a console of a size in front of a fake gateway, in a
@@ -241,6 +284,9 @@ func (s *stage) take(msg tea.Msg) {
 		return
 	}
 	_, cmd := s.console.Update(msg)
+	if s.console.dirty {
+		s.draws++
+	}
 	_ = s.console.View()
 	s.run(cmd)
 }
@@ -286,18 +332,13 @@ func (s *stage) write(text string) {
 }
 
 func keyOf(name string) tea.KeyMsg {
-	special := map[string]tea.KeyType{
-		"enter": tea.KeyEnter, "esc": tea.KeyEsc, "tab": tea.KeyTab, "shift+tab": tea.KeyShiftTab, "up": tea.KeyUp, "down": tea.KeyDown,
-		"left": tea.KeyLeft, "right": tea.KeyRight, "home": tea.KeyHome, "end": tea.KeyEnd, "pgup": tea.KeyPgUp, "pgdown": tea.KeyPgDown,
-		"backspace": tea.KeyBackspace, " ": tea.KeySpace, "ctrl+c": tea.KeyCtrlC, "ctrl+d": tea.KeyCtrlD, "ctrl+s": tea.KeyCtrlS,
-		"ctrl+b": tea.KeyCtrlB, "ctrl+f": tea.KeyCtrlF, "ctrl+z": tea.KeyCtrlZ,
+	if name == " " {
+		return tea.KeyMsg{Type: tea.KeySpace, Runes: []rune{' '}}
 	}
-	if t, ok := special[name]; ok {
-		key := tea.KeyMsg{Type: t}
-		if t == tea.KeySpace {
-			key.Runes = []rune{' '}
+	for t := tea.KeyType(-128); t < 128; t++ {
+		if t != tea.KeyRunes && t != tea.KeySpace && t.String() == name {
+			return tea.KeyMsg{Type: t}
 		}
-		return key
 	}
 	if rest, found := strings.CutPrefix(name, "alt+"); found {
 		key := keyOf(rest)
@@ -393,7 +434,18 @@ func golden(t *testing.T, name, got string) {
 	if err != nil {
 		t.Fatalf("%v; UPDATE_FRAMES=1 writes it", err)
 	}
-	if string(want) != got {
-		t.Errorf("%s is another now; UPDATE_FRAMES=1 writes it anew:\n%s", name, got)
+	if string(want) == got {
+		return
 	}
+	section := ""
+	a, b := strings.Split(string(want), "\n"), strings.Split(got, "\n")
+	for i := range min(len(a), len(b)) {
+		if strings.HasPrefix(a[i], "-- ") {
+			section = a[i]
+		}
+		if a[i] != b[i] {
+			t.Fatalf("%s:%d: another in %s; UPDATE_FRAMES=1 writes it anew\n%s\n%s", name, i+1, section, a[i], b[i])
+		}
+	}
+	t.Fatalf("%s has %d lines now, and not %d; UPDATE_FRAMES=1 writes it anew", name, len(b), len(a))
 }

@@ -49,7 +49,7 @@ func (h *help) update(msg tea.Msg) (tea.Cmd, bool) {
 	case "esc":
 		return nil, true
 	case "down":
-		h.at = min(h.at+1, len(found)-1)
+		h.at = max(0, min(h.at+1, len(found)-1))
 	case "up":
 		h.at = max(h.at-1, 0)
 	case "enter":

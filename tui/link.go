@@ -1,8 +1,8 @@
 package tui
 
 import (
+	"context"
 	"errors"
-	"fmt"
 	"syscall"
 	"time"
 
@@ -40,16 +40,23 @@ func retryAfter(n int) time.Duration {
 	return min(15*time.Second, time.Second<<min(max(n-1, 0), 4))
 }
 
-// problem says what is wrong, in a few words.
-func (l *link) problem(now time.Time) string {
-	if l.state != lost {
-		return ""
-	}
-	text := fmt.Sprintf("gateway not reachable since %s (%s)", clockOf(l.since), reason(l.err))
+// problems say what is wrong, in fewer and fewer words. from is when the oldest of
+// what is shown was loaded; zero: nothing is shown.
+func (l *link) problems(now, from time.Time) []string {
+	again, age, short := "trying again", "", ""
 	if wait := l.next.Sub(now); wait > 0 {
-		return text + ", trying again in " + span(wait.Round(time.Second))
+		again += " in " + span(wait.Round(time.Second))
 	}
-	return text + ", trying again"
+	if !from.IsZero() {
+		age = "; what is shown is " + span(now.Sub(from)) + " old"
+		short = "; shown is " + span(now.Sub(from)) + " old"
+	}
+	since := "gateway not reachable since " + clockOf(l.since)
+	return []string{
+		since + " (" + reason(l.err) + "), " + again + age,
+		since + ", " + again + short,
+		"not reachable, " + again + short,
+	}
 }
 
 // reason is why a call failed, in a few words.
@@ -63,6 +70,8 @@ func reason(err error) string {
 		return "no reason given"
 	case errors.As(err, &errno):
 		return errno.Error()
+	case errors.Is(err, context.DeadlineExceeded):
+		return "no answer in time"
 	case errors.As(err, &refusal):
 		return clean(refusal.Detail)
 	}

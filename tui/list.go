@@ -139,7 +139,10 @@ func (s *list[T]) draw(w, h int) string {
 }
 
 func (s *list[T]) drawTable(state bookState, w, h int) string {
-	b := box{title: s.heading, count: s.table.counted(), focused: !s.table.blurred}
+	b := box{title: s.heading, focused: !s.table.blurred}
+	if state.there {
+		b.count = s.table.counted() // before, nobody knows how many there are
+	}
 	if s.pane && !s.table.blurred {
 		b.title = s.look.cursor + " " + b.title
 	}

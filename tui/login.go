@@ -12,9 +12,8 @@ import (
 
 // reconnected tells that a login succeeded, or that another gateway was chosen.
 type reconnected struct {
-	generation int
-	form       *form
-	err        error
+	form *form
+	err  error
 }
 
 // logOut takes in that calls are made in nobody's name: the login is asked for
@@ -49,9 +48,9 @@ func (c *console) loginForm(why error) *form {
 			f.problem = "user and password are needed"
 			return nil
 		}
-		login, generation := d.gateway.Login, d.generation
+		login := d.gateway.Login
 		return d.away(loadLimit, func(ctx context.Context) tea.Msg {
-			return reconnected{generation, f, login(ctx, user, password)}
+			return reconnected{f, login(ctx, user, password)}
 		})
 	}
 	return f
@@ -59,20 +58,33 @@ func (c *console) loginForm(why error) *form {
 
 // reconnected goes on after a login, as if nothing had been.
 func (c *console) reconnected(m reconnected) tea.Cmd {
-	d := c.desk
-	if m.generation != d.generation {
-		return nil
-	}
 	if m.err != nil {
-		return c.hand(formRefused{m.form, m.err})
+		m.form.forget() // it was the wrong one
+		return c.hand(formRefused(m))
 	}
 	c.hand(formDone{m.form})
+	return c.goOn()
+}
+
+// goOn begins anew with the gateway that is shown, and asks for everything again.
+func (c *console) goOn() tea.Cmd {
+	d := c.desk
 	d.link = link{since: d.now(), after: d.link.after}
 	for b := range allBooks {
 		d.books.of(b).spoil()
 		d.books.of(b).forgive()
 	}
 	return tea.Batch(c.listen(), c.need())
+}
+
+// logInAgain is for whoever has closed the login, or has none and tries again.
+func (c *console) logInAgain() tea.Cmd {
+	d := c.desk
+	if d.gateway.Login == nil {
+		return c.goOn()
+	}
+	d.open(c.loginForm(d.link.err))
+	return nil
 }
 
 // switchTo shows another gateway. What was known of the one before is forgotten.
@@ -90,7 +102,6 @@ func (c *console) switchTo(name string) tea.Cmd {
 	d.generation++
 	d.gateway, d.books, d.log, d.follow = to, books{}, commandLog{}, api.EventQuery{}
 	d.link = link{since: d.now()}
-	c.started = d.now()
 	c.overlays = nil
 	c.build()
 	d.say(fmt.Sprintf("context %s", name))

@@ -3,28 +3,47 @@ package tui
 import (
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/charmbracelet/x/ansi"
 )
 
 // clean gives text that a caller or a provider chose as it can be shown: on one
-// line, without anything that a terminal would obey.
+// line, without anything that a terminal would obey, and without marks at its ends
+// that belong to a letter of what stands beside it.
 func clean(text string) string {
-	if strings.IndexFunc(text, obeyed) < 0 {
-		return text
+	if strings.IndexFunc(text, obeyed) >= 0 {
+		text = strings.Map(func(r rune) rune {
+			if obeyed(r) {
+				return instead
+			}
+			return r
+		}, text)
 	}
-	return strings.Map(func(r rune) rune {
-		if obeyed(r) {
-			return '·'
-		}
-		return r
-	}, text)
+	if first, n := utf8.DecodeRuneInString(text); n > 0 && first >= firstMark && oneLetter("|", text[:n]) {
+		text = string(instead) + text[n:]
+	}
+	if last, n := utf8.DecodeLastRuneInString(text); n > 0 && last >= firstMark && oneLetter(text[len(text)-n:], "|") {
+		text = text[:len(text)-n] + string(instead)
+	}
+	return text
+}
+
+const (
+	instead   = '·'    // of what is not shown
+	firstMark = 0x0300 // no rune below joins another
+)
+
+// oneLetter says whether a terminal may draw two runes as one (Unicode annex 29).
+func oneLetter(a, b string) bool {
+	cluster, _ := ansi.FirstGraphemeCluster(a+b, ansi.GraphemeWidth)
+	return len(cluster) > len(a)
 }
 
 // obeyed says whether a terminal may do something else with a rune than show it:
-// control characters, and those that turn the direction of writing.
+// control characters, those that turn the direction of writing, and ends of lines.
 func obeyed(r rune) bool {
-	return unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Co, unicode.Cs) || r == unicode.ReplacementChar
+	return unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Co, unicode.Cs, unicode.Zl, unicode.Zp) || r == unicode.ReplacementChar
 }
 
 // width is how many cells of the terminal a text takes.
@@ -126,7 +145,40 @@ func wrap(text string, w int) []string {
 	if w <= 0 {
 		return nil
 	}
-	return strings.Split(ansi.Wrap(text, w, " /,;"), "\n")
+	const ends = " /,;" // behind these a line may end
+	lines := strings.Split(ansi.Wrap(text, w, ends), "\n")
+	if longest(lines) > w { // it gives one of those its cell, even where there is none
+		lines = strings.Split(ansi.Wrap(text, max(1, w-1), ends), "\n")
+	}
+	open := "" // the style in which the line before ended
+	for i := range lines {
+		lines[i] = open + lines[i]
+		if open = styleAtEnd(lines[i]); open != "" {
+			lines[i] += ansi.ResetStyle
+		}
+	}
+	return lines
+}
+
+// styleAtEnd gives the sequences that are in force at the end of a line.
+func styleAtEnd(line string) string {
+	var open strings.Builder
+	for {
+		at := strings.Index(line, "\x1b[")
+		if at < 0 {
+			return open.String()
+		}
+		line = line[at:]
+		sequence, rest, found := strings.Cut(line, "m")
+		if !found {
+			return open.String()
+		}
+		if line = rest; sequence == "\x1b[" || sequence == "\x1b[0" {
+			open.Reset()
+		} else {
+			open.WriteString(sequence + "m")
+		}
+	}
 }
 
 // over lays a box over a block, its upper left corner at column x of line y.
@@ -143,14 +195,13 @@ func over(block, box string, x, y int) string {
 		left += spaces(x - width(left)) // half of a wide character was cut off
 		end := x + width(row)
 		right := ""
-		if end < whole {
-			right = ansi.Cut(line, end, whole)
-			if width(right) > whole-end { // it begins with the whole of a wide character
-				right = ansi.Cut(line, end+1, whole)
+		for from := end; from < whole; from++ {
+			if part := ansi.Cut(line, from, whole); width(part) <= whole-end {
+				right = part
+				break
 			}
-			right = spaces(whole-end-width(right)) + right
 		}
-		lines[at] = left + row + right
+		lines[at] = left + row + spaces(whole-end-width(right)) + right
 	}
 	return strings.Join(lines, "\n")
 }

@@ -14,7 +14,7 @@ const unknown = "-"
 func count(n int64) string {
 	switch {
 	case n < 0:
-		return "-" + count(-n)
+		return "-" + count(-max(n, -math.MaxInt64)) // the least of all has no opposite
 	case n < 1000:
 		return strconv.FormatInt(n, 10)
 	case n < 10_000:
