@@ -161,12 +161,7 @@ func (c *console) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	if d.anew && !d.link.lost() { // else it is opened when the gateway is back
 		cmd = tea.Batch(cmd, c.listen())
 	}
-	if d.going != "" {
-		name := d.going
-		d.going = ""
-		cmd = tea.Batch(cmd, c.show(name))
-	}
-	return c, cmd
+	return c, tea.Batch(cmd, c.walk())
 }
 
 // pressEach takes letters that came together one by one: jj is twice down.

@@ -30,7 +30,7 @@ type desk struct {
 	log         commandLog
 	ctx         context.Context // ends with the console
 	openings    []overlay       // opened since the console last looked
-	going       string          // the screen that is to be shown next; empty: this one
+	going       way             // to the screen that is to be shown next; none: this one stays
 	notes       notes
 
 	runs func(*exec.Cmd, tea.ExecCallback) tea.Cmd // another program, in place of the console
@@ -66,9 +66,6 @@ func (d *desk) open(o overlay) { d.openings = append(d.openings, o) }
 func (d *desk) listenTo(q api.EventQuery) {
 	d.follow, d.link.after, d.anew = q, "", true
 }
-
-// goTo shows another screen, by its name.
-func (d *desk) goTo(name string) { d.going = name }
 
 // mayChange says why nothing can be changed now; empty: it can.
 func (d *desk) mayChange() string {

@@ -29,6 +29,7 @@ type signs struct {
 	cursor, mark, following, paused              string
 	streaming, yes, no, arrow, dot, dash, chosen string
 	down, up, times                              string
+	line, broken                                 string // kinds of lines in a plot
 	topLeft, topRight, bottomLeft, bottomRight   string
 	horizontal, vertical                         string
 	bars                                         []rune // eight heights, the lowest first
@@ -40,7 +41,7 @@ func unicodeSigns() signs {
 		more: "…", on: "●", off: "○", ill: "▲", waiting: "◷", gone: "✕",
 		cursor: "▸", mark: "◆", following: "▶", paused: "‖",
 		streaming: "◐", yes: "✓", no: "✕", arrow: "→", dot: "·", dash: "–", chosen: "◉",
-		down: "▾", up: "▴", times: "×",
+		down: "▾", up: "▴", times: "×", line: "──", broken: "╌╌",
 		topLeft: "╭", topRight: "╮", bottomLeft: "╰", bottomRight: "╯", horizontal: "─", vertical: "│",
 		bars: []rune("▁▂▃▄▅▆▇█"), wide: []rune("▏▎▍▌▋▊▉█"),
 	}
@@ -51,7 +52,7 @@ func asciiSigns() signs {
 		more: "~", on: "*", off: "o", ill: "!", waiting: "@", gone: "x",
 		cursor: ">", mark: "#", following: ">", paused: "=",
 		streaming: "%", yes: "y", no: "x", arrow: "->", dot: "-", dash: "-", chosen: "*",
-		down: "v", up: "^", times: "x",
+		down: "v", up: "^", times: "x", line: "---", broken: "- -",
 		topLeft: "+", topRight: "+", bottomLeft: "+", bottomRight: "+", horizontal: "-", vertical: "|",
 		bars: []rune("_.,-=+*#"), wide: []rune(".:-=+*##"),
 	}
