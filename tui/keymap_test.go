@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
 
@@ -16,7 +17,10 @@ import (
 // onPurpose are the keys that mean something else in a narrower scope, and why.
 func onPurpose() map[string]string {
 	return map[string]string{
-		// "traffic x: traffic.explain, not list.x": "why",
+		"traffic.detail x: traffic.rule, not traffic.explain": "the same, of the exchange that is open",
+		"bindings enter: bindings.explain, not open":          "who wins is what a binding is opened for",
+		"bindings right: bindings.explain, not open":          "the same",
+		"bindings l: bindings.explain, not open":              "the same",
 	}
 }
 
@@ -134,6 +138,7 @@ func TestKeysAreToldAsPeopleKnowThem(t *testing.T) {
 func wayTo(name string) ([]string, bool) {
 	ways := map[string][]string{
 		"screen": {}, "back": {"enter"}, "up": {"j"}, "first": {"j"}, "page-up": {"G"}, "reverse": {"s"}, "mark-range": {"v", "j"},
+		"traffic.follow": {"k"}, "traffic.detail": {"j", "enter"}, "traffic.streams": {"tab"},
 	}
 	way, known := ways[name]
 	return way, known
@@ -158,6 +163,15 @@ func filledWorld(o *Options, f *fake) {
 	f.refuse("POST /upstreams/anthropic/test", api.Error{Status: 503, Code: api.CodeUnavailable, Detail: "not now"})
 }
 
+// fill has some exchanges end.
+func (s *stage) fill() {
+	for i := range 4 {
+		x := sampleExchange(i)
+		s.fake.send(api.Event{ID: "run-" + x.RequestID, Exchange: &x})
+	}
+	s.wait(300 * time.Millisecond)
+}
+
 // trace is what can be seen of a console, and of what it did.
 func (s *stage) trace() string {
 	return fmt.Sprint(s.text(), s.fake.called(), s.fake.reads, s.out.String(), s.quit)
@@ -167,6 +181,7 @@ func (s *stage) trace() string {
 func after(t *testing.T, keys []string) (trace string) {
 	t.Helper()
 	play(t, 120, 32, filledWorld, func(s *stage) {
+		s.fill()
 		for _, k := range keys {
 			s.send(keyOf(k))
 		}
@@ -216,6 +231,7 @@ func TestHelpListsEveryActionThatCanBeDone(t *testing.T) {
 	for _, a := range KeyMap() {
 		t.Run(a.Name, func(t *testing.T) {
 			play(t, 120, 32, filledWorld, func(s *stage) {
+				s.fill()
 				s.press(whereTo(a, screens))
 				if more, known := wayTo(a.Name); known && a.Scope != everywhere {
 					s.press(more...)

@@ -27,7 +27,6 @@ func TestEveryColumnThatSortsPutsTheRightRowFirst(t *testing.T) {
 		"nodes":    {[]string{"9"}, "NODE", []string{"a1", "b1", "b1", "b1"}},
 		"audit":    {[]string{"9", "tab"}, "WHEN", []string{"5 h ago", "1 h ago"}},
 		"settings": {[]string{"9", "tab", "tab"}, "SETTING", []string{"body-limit", "body-limit"}},
-		"key map":  {[]string{"9", "shift+tab"}, "KEY", []string{"1..9", "esc"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			play(t, 99, 30, nil, func(s *stage) {
