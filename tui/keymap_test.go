@@ -21,6 +21,9 @@ func onPurpose() map[string]string {
 		"bindings enter: bindings.explain, not open":          "who wins is what a binding is opened for",
 		"bindings right: bindings.explain, not open":          "the same",
 		"bindings l: bindings.explain, not open":              "the same",
+		"dashboard tab: dashboard.pane, not next-pane":        "the same, and the footer tells of it",
+		"rules.order esc: rules.order-discard, not back":      "an order that was not sent is what is open",
+		"rules.history H: rules.only, not rules.history":      "the history is open already: of this rule, or of all",
 	}
 }
 
@@ -134,11 +137,11 @@ func TestKeysAreToldAsPeopleKnowThem(t *testing.T) {
 }
 
 // wayTo is what is pressed before an action, so that it can do something: by the
-// action's name, else by its scope. A screen's number comes first anyway.
+// action's name, else by where it holds. A screen's number comes first anyway.
 func wayTo(name string) ([]string, bool) {
 	ways := map[string][]string{
 		"screen": {}, "back": {"enter"}, "up": {"j"}, "first": {"j"}, "page-up": {"G"}, "reverse": {"s"}, "mark-range": {"v", "j"},
-		"traffic.follow": {"k"}, "traffic.detail": {"j", "enter"}, "traffic.streams": {"tab"},
+		"traffic.follow": {"k"}, "in traffic.detail": {"j", "enter"}, "in traffic.streams": {"tab"}, "in rules.order": {"J"}, "in rules.history": {"H"},
 	}
 	way, known := ways[name]
 	return way, known
@@ -201,7 +204,7 @@ func TestEveryKeyOfTheMapDoesSomething(t *testing.T) {
 			way := []string{whereTo(a, screens)}
 			if more, known := wayTo(a.Name); known {
 				way = append(way, more...)
-			} else if more, known := wayTo(a.Scope); known {
+			} else if more, known := wayTo("in " + a.Scope); known {
 				way = append(way, more...)
 			}
 			without := after(t, way)
@@ -235,7 +238,7 @@ func TestHelpListsEveryActionThatCanBeDone(t *testing.T) {
 				s.press(whereTo(a, screens))
 				if more, known := wayTo(a.Name); known && a.Scope != everywhere {
 					s.press(more...)
-				} else if more, known := wayTo(a.Scope); known {
+				} else if more, known := wayTo("in " + a.Scope); known {
 					s.press(more...)
 				}
 				s.press("?")

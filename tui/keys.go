@@ -99,8 +99,7 @@ func (s *keysScreen) scopes() []string { return []string{"keys", inLists} }
 func (s *keysScreen) hear(api.Event)   {}
 
 func (s *keysScreen) needs() []need {
-	s.windowQuery.By = with(s.windowQuery.By, "key")
-	return []need{{book: bookKeys}, {book: bookWindow, every: windowEvery}}
+	return []need{{book: bookKeys}, s.figures(len(s.books.keys.value), "key")}
 }
 
 func (s *keysScreen) can(action string) bool {

@@ -9,10 +9,18 @@ import (
 	"github.com/llmgw/llmgw/admin/api"
 )
 
+// The bounds of how many names the window is asked for: what the gateway gives
+// unasked, and the most that it gives.
+const (
+	fewestShares = 10
+	mostShares   = 1000
+)
+
 // figures is the need of a screen that shows what so many names of these kinds did
 // within the window. What was not asked for so far is asked for at once.
 func (d *desk) figures(names int, kinds ...string) need {
 	q := &d.windowQuery
+	names = min(max(names, fewestShares), mostShares)
 	asked := func() bool {
 		for _, kind := range kinds {
 			if len(with(q.By, kind)) > len(q.By) {

@@ -144,8 +144,7 @@ func (s *rulesScreen) scopes() []string {
 }
 
 func (s *rulesScreen) needs() []need {
-	s.windowQuery.By = with(s.windowQuery.By, "rule")
-	return []need{{book: bookRules}, {book: bookHistory}, {book: bookWindow, every: windowEvery}}
+	return []need{{book: bookRules}, {book: bookHistory}, s.figures(len(s.books.rules.value.Items), "rule")}
 }
 
 func (s *rulesScreen) can(action string) bool {

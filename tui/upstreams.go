@@ -191,9 +191,8 @@ func (s *upstreamsScreen) scopes() []string { return []string{"upstreams", inLis
 func (s *upstreamsScreen) hear(api.Event)   {}
 
 func (s *upstreamsScreen) needs() []need {
-	s.wantShares()
 	return []need{
-		{book: bookUpstreams, every: upstreamsEvery}, {book: bookWindow, every: windowEvery},
+		{book: bookUpstreams, every: upstreamsEvery}, s.figures(len(s.books.upstreams.value), "upstream"),
 		{book: bookRules}, {book: bookBindings}, {book: bookNodes},
 	}
 }

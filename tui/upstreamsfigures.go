@@ -6,23 +6,6 @@ import (
 	"github.com/llmgw/llmgw/admin/api"
 )
 
-// The bounds of how many names the window is asked for: what the gateway gives
-// unasked, and the most that it gives.
-const (
-	fewestShares = 10
-	mostShares   = 1000
-)
-
-// wantShares has the figures of the last while come with those of every upstream.
-func (s *upstreamsScreen) wantShares() {
-	q := &s.windowQuery
-	names := max(q.Names, fewestShares, min(mostShares, len(s.books.upstreams.value)))
-	if by := with(q.By, "upstream"); len(by) > len(q.By) || names > q.Names {
-		q.By, q.Names = by, names
-		s.books.window.spoil()
-	}
-}
-
 // counted says whether the window knows of upstreams: it does not before it was
 // asked for them.
 func (s *upstreamsScreen) counted() bool {

@@ -14,7 +14,7 @@ import (
 func usageKeys() []Action {
 	return []Action{
 		{Name: "usage.kind", Scope: "usage", Keys: []string{"b"}, Short: "by", Long: "count by the next kind: key, user, model, upstream, rule"},
-		{Name: "usage.measure", Scope: "usage", Keys: []string{"m"}, Short: "tokens/requests", Long: "measure in tokens or in requests"},
+		{Name: "usage.measure", Scope: "usage", Keys: []string{"m"}, Short: "measure", Long: "measure in tokens or in requests"},
 		{Name: "usage.export", Scope: "usage", Keys: []string{"E"}, Short: "copy as CSV", Long: "copy the rows that are shown as CSV to the clipboard (OSC 52, works over ssh)"},
 	}
 }
