@@ -69,7 +69,7 @@ func (g *gatewayProcess) types(args ...string) string {
 
 // ask asks for a chat, and gives the status.
 func (g *gatewayProcess) ask(key, model string) int {
-	body := fmt.Sprintf(`{"model":%q,"stream":true,"messages":[{"role":"user","content":"hello"}]}`, model)
+	body := fmt.Sprintf(`{"model":%q,"stream":true,"stream_options":{"include_usage":true},"messages":[{"role":"user","content":"hello"}]}`, model)
 	request, err := http.NewRequestWithContext(context.WithoutCancel(g.t.Context()), http.MethodPost, "http://"+g.addr+"/v1/chat/completions", strings.NewReader(body))
 	if err != nil {
 		return 0
@@ -154,8 +154,8 @@ func TestTheConsoleInARealTerminal(t *testing.T) {
 	frames := map[string]string{}
 	frames["dashboard"] = p.sees("Requests/s", "● live", "visitor", "mock", "Last problems")
 
-	for number, text := range map[string]string{"3": "teapot", "4": "http", "5": "visitor", "6": "USER", "7": "indings", "8": "visitor", "9": "sqlite"} {
-		p.press(number)
+	for number, text := range []string{"Requests/s", "UPSTREAM", "teapot", "mock.llmgw.internal", "visitor", "No users yet", "No bindings yet", "By key", "sqlite"} {
+		p.press(fmt.Sprint(number + 1))
 		p.sees(text)
 	}
 	consoleFilters(p, frames)
