@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -147,12 +148,17 @@ func TestTheConsoleInARealTerminal(t *testing.T) {
 	if err := os.WriteFile(editor, []byte("#!/bin/sh\nsed -i.old 's/status: 418/status: 410/' \"$1\"\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	stop := g.load(key, "mock", "mock-slow", "nothing-like-this")
-	defer stop()
+	defer g.load(key, "mock", "mock-echo", "nothing-like-this", "mock", "mock-long")()
+	defer g.load(strings.TrimSpace(g.types("keys", "create", "ci-bot")), "mock-slow", "mock", "mock-429", "mock-split-utf8", "mock-echo", "mock")()
 
 	p := openPane(t, 120, 32, fmt.Sprintf(consoleScript, dir, g.data), "EDITOR="+editor, "PATH="+os.Getenv("PATH"), "TERM=tmux-256color", "COLORTERM=")
 	frames := map[string]string{}
-	frames["dashboard"] = p.sees("Requests/s", "● live", "visitor", "mock", "Last problems")
+	p.sees("Requests/s", "● live", "visitor", "mock", "Last problems")
+	if os.Getenv(keepFramesIn) != "" {
+		p.press("t", "t", "t")        // 1h, 1m, 5m
+		<-time.After(4 * time.Minute) // so that there is something to look at
+	}
+	frames["dashboard"] = p.sees("TTFT", "ci-bot")
 
 	for number, text := range []string{"Requests/s", "UPSTREAM", "teapot", "mock.llmgw.internal", "visitor", "No users yet", "No bindings yet", "By key", "sqlite"} {
 		p.press(fmt.Sprint(number + 1))
@@ -173,6 +179,7 @@ func TestTheConsoleInARealTerminal(t *testing.T) {
 	p.sees("ready to begin", "ended with 0")
 	sameTerminal(t, dir)
 	keepFrames(t, frames)
+	readmeShowsThese(t, frames)
 }
 
 func consoleFilters(p *pane, frames map[string]string) {
@@ -188,9 +195,15 @@ func consoleFilters(p *pane, frames map[string]string) {
 	p.press("Escape")
 	p.reaches("everything again", func(shown string) bool { return strings.Contains(shown, " 200 ") })
 	frames["traffic"] = p.text()
+	p.press("/")
+	p.write("model:mock-slow status=200")
+	p.press("Enter")
+	p.reaches("a slow stream that has ended", func(shown string) bool { return strings.Contains(shown, " 200  mock-slow ") })
 	p.press("Space") // so that the row stays where it is
 	p.press("Enter")
-	frames["exchange"] = p.sees("req_")
+	frames["exchange"] = p.sees("req_", "waiting", "first token", "chunk gaps")
+	p.press("Escape")
+	p.sees("Traffic")
 	p.press("Escape")
 }
 
@@ -283,10 +296,42 @@ func sameTerminal(t *testing.T, dir string) {
 	}
 }
 
-// keepFrames writes the frames to where LLMGW_KEEP_FRAMES says, for the README.
+var (
+	readmeFrame = regexp.MustCompile("(?s)<!-- console: ([a-z]+) -->\n```text\n(.*?)```")
+	frameTitle  = regexp.MustCompile(`(?m)[╭╰]─ (?:▸ )?([A-Za-z/:?]+(?: [A-Za-z/:?]+)*)|(waiting|first token|stream|chunk gaps|gateway's own share|Cancel|Edit again) `)
+)
+
+// readmeShowsThese fails where a frame in the README has another box, or another
+// line of keys, than the one that was just seen.
+func readmeShowsThese(t *testing.T, frames map[string]string) {
+	t.Helper()
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := readmeFrame.FindAllStringSubmatch(string(text), -1)
+	if len(shown) < 3 {
+		t.Errorf("the README shows %d frames", len(shown))
+	}
+	for _, one := range shown {
+		titles := frameTitle.FindAllStringSubmatch(one[2], -1)
+		if len(titles) == 0 {
+			t.Errorf("the frame %s of the README has no titles", one[1])
+		}
+		for _, title := range titles {
+			if word := title[1] + title[2]; !strings.HasPrefix(word, "req") && !strings.Contains(frames[one[1]], word) {
+				t.Errorf("the README shows %q in %s; the console shows\n%s\nLLMGW_KEEP_FRAMES=DIR keeps frames for it", word, one[1], frames[one[1]])
+			}
+		}
+	}
+}
+
+// keepFramesIn names a directory for the frames, from which the README has its own.
+const keepFramesIn = "LLMGW_KEEP_FRAMES"
+
 func keepFrames(t *testing.T, frames map[string]string) {
 	t.Helper()
-	dir := os.Getenv("LLMGW_KEEP_FRAMES")
+	dir := os.Getenv(keepFramesIn)
 	if dir == "" {
 		return
 	}
