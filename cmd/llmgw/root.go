@@ -51,7 +51,7 @@ func newRoot(a *app) *cobra.Command {
 	grouped(root, groupObserve, newStatus(a), newTail(a), newConsole(a), newHealth(a), newDoctor(a))
 	grouped(root, groupManage, newRules(a), newUpstreams(a), newKeys(a), newUsers(a), newBindings(a), newApply(a), newDiff(a), newExport(a), newValidate(a), newAudit(a))
 	grouped(root, groupAccess, newLogin(a), newLogout(a), newWhoami(a), newContext(a), newTokens(a), newAdmin(a))
-	grouped(root, groupOperate, newConfig(a), newMigrate(a), newBackup(a), newSecret(a), newVersion(a))
+	grouped(root, groupOperate, newConfig(a), newMigrate(a), newBackup(a), newSecret(a), newVersion(a), newMan(a))
 	root.SetCompletionCommandGroupID(groupOperate)
 	root.SetHelpCommandGroupID(groupOperate)
 	root.SetHelpCommand(newHelp())
