@@ -244,6 +244,7 @@ func (c *console) hand(msg tea.Msg) tea.Cmd {
 // keep takes in what was loaded. A login that has ended is asked for again.
 func (c *console) keep(m loaded) tea.Cmd {
 	m.keep()
+	c.desk.link.answers(m.err, c.desk.now())
 	if m.err != nil && nobodyCalls(m.err) {
 		return c.logOut(m.err)
 	}
@@ -265,6 +266,9 @@ func (c *console) hear(m fed) tea.Cmd {
 	}
 	l := &c.desk.link
 	l.missed += m.dropped
+	if len(m.events) > 0 {
+		l.mute = time.Time{}
+	}
 	if m.unsure {
 		c.spoil(everyBook())
 	}
@@ -305,7 +309,7 @@ func (c *console) hearOne(e api.Event) {
 func (c *console) linked(h api.Hello) {
 	l := &c.desk.link
 	if l.state != live {
-		l.state, l.since, l.err, l.tries = live, c.desk.now(), nil, 0
+		l.state, l.since, l.err, l.tries, l.mute = live, c.desk.now(), nil, 0, time.Time{}
 		for b := range allBooks {
 			c.desk.books.of(b).forgive() // it may have failed for the same reason
 		}
