@@ -460,3 +460,12 @@ func TestWhatWasCutIsNotNotedAsWell(t *testing.T) {
 		s.seesNot("200 ×6")
 	})
 }
+
+func TestTheRateIsToldAsItIsNowOnEverySize(t *testing.T) {
+	for _, size := range [][2]int{{60, 16}, {80, 24}, {120, 32}} {
+		play(t, size[0], size[1], nil, func(s *stage) {
+			s.sees("47.4", "now 25")
+			fits(t, s.frame(), size[0], size[1])
+		})
+	}
+}
