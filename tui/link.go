@@ -36,16 +36,10 @@ const (
 // lost says whether what is shown may be old.
 func (l *link) lost() bool { return l.state == lost || l.state == loggedOut }
 
-// answers takes in the outcome of a call. A gateway that hangs keeps its stream for
-// a while; calls tell sooner.
-func (l *link) answers(err error, now time.Time) {
+// noAnswer says whether a call failed without a word of the gateway's.
+func noAnswer(err error) bool {
 	var refusal *api.Error
-	switch {
-	case err == nil || errors.As(err, &refusal) && refusal.Status != 0:
-		l.mute = time.Time{}
-	case l.mute.IsZero():
-		l.mute = now
-	}
+	return err != nil && (!errors.As(err, &refusal) || refusal.Status == 0)
 }
 
 // muteFor says for how long the gateway has not answered, though its stream stands;
@@ -109,6 +103,9 @@ func reason(err error) string {
 
 // advice is what to do about it, where the gateway said so.
 func advice(err error) string {
+	if errors.Is(err, context.DeadlineExceeded) { // here no flag has it wait longer
+		return "llmgw doctor tells more"
+	}
 	var refusal *api.Error
 	if errors.As(err, &refusal) {
 		return clean(refusal.Hint)

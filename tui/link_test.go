@@ -190,3 +190,21 @@ func TestWhatEventsKeepIsAsOldAsTheSilence(t *testing.T) {
 		s.sees("what is shown is 4 s old")
 	})
 }
+
+func TestASilenceEndsOnAScreenThatAsksForNothing(t *testing.T) {
+	play(t, 120, 32, nil, func(s *stage) {
+		s.fake.hang(true)
+		s.press("3")
+		s.wait(12 * time.Second)
+		s.sees("▲ silent", "✕ no answer in time", "llmgw doctor tells more")
+		s.seesNot("--timeout")
+		s.fake.hang(false)
+		s.wait(16 * time.Second) // one more try, which is given up, and the next
+		s.sees("● live", "fast-lane")
+		s.fake.read()
+		s.wait(time.Minute)
+		if n, of := s.fake.read(); of["/me"] > 0 {
+			t.Errorf("%d calls: %v", n, of)
+		}
+	})
+}
