@@ -143,7 +143,11 @@ func (c *console) listen() tea.Cmd {
 }
 
 func (c *console) need() tea.Cmd {
-	return c.desk.loadNeeded(append(c.shown().needs(), need{book: bookMe}))
+	me := need{book: bookMe}
+	if c.desk.link.muteFor(c.desk.now()) > 0 {
+		me.every = tryAgain // whether it answers again
+	}
+	return c.desk.loadNeeded(append(c.shown().needs(), me))
 }
 
 // Update takes in what happened.
@@ -244,6 +248,12 @@ func (c *console) hand(msg tea.Msg) tea.Cmd {
 // keep takes in what was loaded. A login that has ended is asked for again.
 func (c *console) keep(m loaded) tea.Cmd {
 	m.keep()
+	switch l := &c.desk.link; {
+	case !noAnswer(m.err):
+		c.hearAgain()
+	case l.mute.IsZero():
+		l.mute = c.desk.now() // a gateway that hangs keeps its stream for a while; calls tell sooner
+	}
 	if m.err != nil && nobodyCalls(m.err) {
 		return c.logOut(m.err)
 	}
@@ -265,6 +275,9 @@ func (c *console) hear(m fed) tea.Cmd {
 	}
 	l := &c.desk.link
 	l.missed += m.dropped
+	if len(m.events) > 0 {
+		c.hearAgain()
+	}
 	if m.unsure {
 		c.spoil(everyBook())
 	}
@@ -305,7 +318,7 @@ func (c *console) hearOne(e api.Event) {
 func (c *console) linked(h api.Hello) {
 	l := &c.desk.link
 	if l.state != live {
-		l.state, l.since, l.err, l.tries = live, c.desk.now(), nil, 0
+		l.state, l.since, l.err, l.tries, l.mute = live, c.desk.now(), nil, 0, time.Time{}
 		for b := range allBooks {
 			c.desk.books.of(b).forgive() // it may have failed for the same reason
 		}
@@ -314,6 +327,17 @@ func (c *console) linked(h api.Hello) {
 		c.spoil(everyBook())
 	}
 	l.hello = h
+}
+
+// hearAgain ends the silence of a gateway. What it did not answer is asked again.
+func (c *console) hearAgain() {
+	if c.desk.link.mute.IsZero() {
+		return
+	}
+	c.desk.link.mute = time.Time{}
+	for b := range allBooks {
+		c.desk.books.of(b).forgive()
+	}
 }
 
 func (c *console) spoil(which []book) {

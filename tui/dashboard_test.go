@@ -341,6 +341,8 @@ func TestWhatWentWrongIsSaidInWords(t *testing.T) {
 	for want, one := range map[string]api.Trouble{
 		"no rule":           {Status: 400, Reason: "rejected", Error: "no_rule"},
 		"too many requests": {Status: 429, Reason: "complete"},
+		"overloaded":        {Status: 529, Reason: "complete"},
+		"answered with 599": {Status: 599, Reason: "complete"},
 		"header timeout":    {Status: 504, Reason: "header_timeout"},
 		"rejected":          {Reason: "rejected"},
 		unknown:             {},
@@ -421,5 +423,49 @@ func holdsItsSize(t *testing.T, block string, w, h int) {
 		if width(line) != w {
 			t.Errorf("line %d is %d wide, and not %d: %q", i+1, width(line), w, line)
 		}
+	}
+}
+
+func TestWhatIsNewestStaysInViewUntilSomebodyMovesOn(t *testing.T) {
+	now, troubles := sampleWindow(), sampleWindow().Recent
+	more := func(f *fake, n int) {
+		for range n {
+			i := len(now.Recent)
+			one := troubles[0]
+			one.Last, one.Model = fmt.Sprint("req_", i), fmt.Sprint("model-", i)
+			now.Recent = append([]api.Trouble{one}, now.Recent...)
+		}
+		f.answer("GET /traffic", now)
+	}
+	play(t, 120, 32, nil, func(s *stage) {
+		more(s.fake, 9)
+		s.wait(3 * time.Second)
+		s.sees("model-11", "1 of 12")
+		s.press("tab", "tab", "down")
+		s.sees("▸21:04:12", "2 of 12")
+		more(s.fake, 6)
+		s.wait(3 * time.Second)
+		s.sees("8 of 18", "model-10")
+		s.seesNot("model-17")
+		s.press("tab")
+		s.sees("model-17", "1 of 18")
+	})
+}
+
+func TestWhatWasCutIsNotNotedAsWell(t *testing.T) {
+	w := sampleWindow()
+	w.Recent = []api.Trouble{{Time: before(time.Second), Count: 6, Status: 200, Reason: "upstream_truncated", Upstream: "groq"}}
+	play(t, 120, 32, func(_ *Options, f *fake) { f.answer("GET /traffic", w) }, func(s *stage) {
+		s.sees("cut ×6")
+		s.seesNot("200 ×6")
+	})
+}
+
+func TestTheRateIsToldAsItIsNowOnEverySize(t *testing.T) {
+	for _, size := range [][2]int{{60, 16}, {80, 24}, {120, 32}} {
+		play(t, size[0], size[1], nil, func(s *stage) {
+			s.sees("47.4", "now 25")
+			fits(t, s.frame(), size[0], size[1])
+		})
 	}
 }

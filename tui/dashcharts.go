@@ -68,7 +68,7 @@ func (s *dashboardScreen) drawPlots(w, h int) string {
 		{values: s.past(firstTokens(func(p *api.Point) float64 { return p.FirstTokenP50 })), style: l.good, broken: true},
 	}}
 	return beside(
-		s.boxed(requests, box{title: "Requests/s", right: s.requestRate(), foot: s.doubts(), count: "now " + decimal(latest(rates))}, one, h),
+		s.boxed(requests, box{title: "Requests/s", right: s.requestRate(), foot: s.doubts(), count: rateNow(rates)}, one, h),
 		s.boxed(errors, box{title: "Errors", right: s.errorRate()}, one, h),
 		s.boxed(waits, box{title: "TTFT", right: fmt.Sprintf("%s p50 %s  %s p95 %s", l.broken, p50, l.line, p95)}, w-2*one, h),
 	)
@@ -98,13 +98,17 @@ func (d *desk) doubts() string {
 func (s *dashboardScreen) drawSparks(w int) string {
 	one := w * 7 / 25 // the third has more to say
 	p50, p95 := s.waits()
+	rates := s.past(perSecond)
 	draw := func(b box, series []float64, w int) string { return b.draw(s.look, s.look.spark(series, w-2), w, 3) }
 	return beside(
-		draw(box{title: "Requests/s", right: s.requestRate()}, s.past(perSecond), one),
+		draw(box{title: "Requests/s", right: s.requestRate(), count: rateNow(rates)}, rates, one),
 		draw(box{title: "Errors", right: s.errorRate()}, s.past(errorShare), one),
 		draw(box{title: "TTFT", right: "p50 " + p50 + " p95 " + p95}, s.past(firstTokens(func(p *api.Point) float64 { return p.FirstTokenP95 })), w-2*one),
 	)
 }
+
+// rateNow is the newest of a series, beside the figure that is of the whole window.
+func rateNow(rates []float64) string { return "now " + decimal(latest(rates)) }
 
 // drawStrip draws what is in flight and the tokens, in boxes or on one line.
 func (s *dashboardScreen) drawStrip(w, h int) string {
@@ -136,5 +140,5 @@ func (s *dashboardScreen) drawNumbers(w, h int) string {
 		names += s.look.fit(n[0], cell)
 		figures += s.look.fit(n[1], cell)
 	}
-	return box{title: "Last " + span(s.lookedOver())}.draw(s.look, s.look.dim.Render(s.look.cut(names, w-2))+"\n"+s.look.bold.Render(s.look.cut(figures, w-2)), w, h)
+	return box{title: "Last " + span(s.lookedOver()), count: rateNow(s.past(perSecond)) + " requests/s"}.draw(s.look, s.look.dim.Render(s.look.cut(names, w-2))+"\n"+s.look.bold.Render(s.look.cut(figures, w-2)), w, h)
 }

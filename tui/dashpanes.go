@@ -36,7 +36,7 @@ const (
 
 func (s *dashboardScreen) paneOf(heading, word string, empty emptiness, columns []column[dashboardRow], field func(*dashboardRow, string) (string, bool), load func() ([]dashboardRow, bookState)) *list[dashboardRow] {
 	p := &list[dashboardRow]{desk: s.desk, heading: heading, word: word, empty: empty, load: load}
-	p.table = table[dashboardRow]{look: s.look, columns: columns, id: func(r *dashboardRow) string { return r.id }, field: field}
+	p.table = table[dashboardRow]{look: s.look, columns: columns, id: func(r *dashboardRow) string { return r.id }, field: field, ranked: true}
 	return p
 }
 
@@ -209,7 +209,11 @@ func (s *dashboardScreen) worst(upstream string) string {
 	if most == 0 {
 		return ""
 	}
-	return troubleStatus(status) + " " + s.look.times + count(most)
+	said := troubleStatus(status)
+	if status > 0 && status < http.StatusBadRequest { // it began well
+		said = "cut"
+	}
+	return said + " " + s.look.times + count(most)
 }
 
 // keyRows are the keys that were used within the window, as the gateway orders
@@ -273,10 +277,24 @@ func whatOf(t *api.Trouble) string {
 		what = t.Reason
 	}
 	if what == "" {
-		what = strings.ToLower(http.StatusText(t.Status))
+		what = strings.ToLower(or(http.StatusText(t.Status), ofProviders(t.Status)))
+	}
+	if what == "" && t.Status >= http.StatusBadRequest { // why it ended says that it is complete
+		return "answered with " + strconv.Itoa(t.Status)
 	}
 	return clean(strings.ReplaceAll(or(what, t.Reason, unknown), "_", " "))
 }
+
+// ofProviders is what a status means that providers use and no standard knows.
+func ofProviders(status int) string {
+	if status == statusOverloaded {
+		return "overloaded"
+	}
+	return ""
+}
+
+// statusOverloaded is Anthropic's.
+const statusOverloaded = 529
 
 // howOften says how many there were alike, and in how long.
 func (s *dashboardScreen) howOften(r *dashboardRow) string {

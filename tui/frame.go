@@ -63,24 +63,45 @@ func (c *console) tooSmall() string {
 func (c *console) header() string {
 	d := c.desk
 	l := d.look
+	right := windowName(d.windowQuery.Window) + " " + l.down + "  " + clockOf(d.now()) + "  " + c.linkSign() + " "
 	left := " " + l.title.Render("llmgw") + " " + c.health() + " " + l.bold.Render(clean(d.gateway.Name))
-	if c.w >= 100 && d.gateway.Where != "" {
-		left += "  " + l.dim.Render(clean(d.gateway.Where))
-	}
-	if me := &d.books.me; me.there() {
-		left += "  " + clean(me.value.User) + " (" + clean(me.value.Role) + ")"
-	}
+	badge := ""
 	if d.readOnly() {
-		left += " " + l.badge.Render(" read-only ")
+		badge = "  " + l.badge.Render(" read-only ")
+	}
+	room := c.w - width(right) - width(left) - width(badge) - 1
+	where, rest := "", c.standing(&room)
+	if c.w >= 100 && d.gateway.Where != "" && room > leastWhere {
+		where = "  " + l.dim.Render(l.cut(clean(d.gateway.Where), room-2))
+	}
+	return l.ends(left+where+badge+rest, right, c.w)
+}
+
+// leastWhere is the room below which an address is not begun.
+const leastWhere = 12
+
+// standing says as whom the console is here, and what is in force, as far as there
+// is room: what has none is left out whole.
+func (c *console) standing(room *int) string {
+	d := c.desk
+	var parts []string
+	if me := &d.books.me; me.there() {
+		parts = append(parts, clean(me.value.User)+" ("+clean(me.value.Role)+")")
 	}
 	if d.link.hello.Revision > 0 {
-		left += fmt.Sprintf("  rev %d", d.link.hello.Revision)
+		parts = append(parts, fmt.Sprintf("rev %d", d.link.hello.Revision))
 	}
 	if n := len(d.books.nodes.value); n > 1 {
-		left += "  " + plural(n, "node")
+		parts = append(parts, plural(n, "node"))
 	}
-	right := windowName(d.windowQuery.Window) + " " + l.down + "  " + clockOf(d.now()) + "  " + c.linkSign() + " "
-	return l.ends(left, right, c.w)
+	text := ""
+	for _, part := range parts {
+		if n := width(part) + 2; n <= *room {
+			text += "  " + part
+			*room -= n
+		}
+	}
+	return text
 }
 
 // health is the gateway's state as one sign.
@@ -89,6 +110,8 @@ func (c *console) health() string {
 	switch {
 	case c.desk.link.lost():
 		return l.bad.Render(l.gone)
+	case c.desk.link.muteFor(c.desk.now()) > 0:
+		return l.warn.Render(l.ill)
 	case c.desk.link.state == linking:
 		return l.dim.Render(l.off)
 	}
@@ -99,6 +122,9 @@ func (c *console) linkSign() string {
 	l, link := c.desk.look, &c.desk.link
 	switch link.state {
 	case live:
+		if link.muteFor(c.desk.now()) > 0 {
+			return l.warn.Render(l.ill) + " silent"
+		}
 		return l.good.Render(l.on) + " live"
 	case lost:
 		return l.bad.Render(l.gone) + " lost"
@@ -150,6 +176,8 @@ func (c *console) bar() string {
 		}
 	case link.state == linking && d.now().Sub(link.since) >= slowLoad:
 		text = "waiting for " + clean(d.gateway.Where) + d.look.more + "  q cancels"
+	case link.muteFor(d.now()) > 0:
+		text = "the gateway does not answer since " + clockOf(link.mute) + age(d.now(), c.oldest())
 	case link.partial != nil:
 		text = "nothing is known of " + clean(strings.Join(link.partial.Nodes, ", "))
 		if len(link.partial.Nodes) == 0 {
@@ -164,14 +192,32 @@ func (c *console) bar() string {
 	return d.look.warn.Render(d.look.fit(" "+d.look.ill+" "+text, c.w))
 }
 
-// oldest is when the oldest of what is shown was loaded.
-func (c *console) oldest() (at time.Time) {
+// age says how old what is shown is; from: when the oldest of it was loaded.
+func age(now, from time.Time) string {
+	if from.IsZero() {
+		return ""
+	}
+	return "; what is shown is " + span(now.Sub(from)) + " old"
+}
+
+// oldest is since when the oldest of what is shown may have been another. What
+// events tell of was right until they came no more, whenever it was loaded.
+func (c *console) oldest() (oldest time.Time) {
+	heard := c.desk.link.heardUntil()
 	for _, n := range c.shown().needs() {
-		if s := c.desk.books.of(n.book).state(); s.there && (at.IsZero() || s.at.Before(at)) {
-			at = s.at
+		s := c.desk.books.of(n.book).state()
+		if !s.there {
+			continue
+		}
+		at := s.at
+		if n.every == 0 && heard.After(at) {
+			at = heard
+		}
+		if oldest.IsZero() || at.Before(oldest) {
+			oldest = at
 		}
 	}
-	return at
+	return oldest
 }
 
 // footer tells what happened last, and what the keys do.

@@ -188,3 +188,32 @@ func TestTheFooterOffersWhatCanBeDone(t *testing.T) {
 		s.seesNot("R rotate")
 	})
 }
+
+func TestTheHeaderLeavesOutWholeWhatHasNoRoom(t *testing.T) {
+	for _, c := range []struct {
+		w             int
+		name          string
+		readOnly      bool
+		shown, hidden []string
+	}{
+		{60, "prod", false, []string{"● prod  dana (admin)  rev 41", "● live"}, []string{"…"}},
+		{60, "production-eu", false, []string{"● production-eu  ", "● live"}, []string{"dana (a…", "re…", "rev…"}},
+		{60, "prod", true, []string{"● prod   read-only ", "● live"}, []string{"dana", "…"}},
+		{120, "prod", true, []string{"https://llm.example.com   read-only   dana (admin)  rev 41", "● live"}, []string{"…"}},
+		{80, "a-context-with-a-long-name", true, []string{"a-context-with-a-long-name   read-only "}, []string{"dana", "…"}},
+	} {
+		play(t, c.w, 16, func(o *Options, _ *fake) { o.ReadOnly, o.Gateway.Name = c.readOnly, c.name }, func(s *stage) {
+			header := firstLine(s.text())
+			for _, text := range c.shown {
+				if !strings.Contains(header, text) {
+					t.Errorf("%q is not in %q", text, header)
+				}
+			}
+			for _, text := range c.hidden {
+				if strings.Contains(header, text) {
+					t.Errorf("%q is in %q", text, header)
+				}
+			}
+		})
+	}
+}

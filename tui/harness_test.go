@@ -166,6 +166,13 @@ func (f *fake) goAway() {
 	_ = events.CloseWithError(syscall.ECONNRESET)
 }
 
+// hang has nothing answered from now on, while the stream stands, or everything.
+func (f *fake) hang(on bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.hangs = on
+}
+
 // read counts what was read, and streams that were opened, since the last time.
 func (f *fake) read() (n int, of map[string]int) {
 	f.mu.Lock()

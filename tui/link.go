@@ -16,6 +16,7 @@ type link struct {
 	err     error     // where it is lost
 	next    time.Time // when it is tried again
 	tries   int
+	mute    time.Time // since when calls stay without an answer while the stream stands; zero: they do not
 	hello   api.Hello
 	after   string // where the next stream goes on
 	tally   api.Tally
@@ -35,6 +36,29 @@ const (
 // lost says whether what is shown may be old.
 func (l *link) lost() bool { return l.state == lost || l.state == loggedOut }
 
+// noAnswer says whether a call failed without a word of the gateway's.
+func noAnswer(err error) bool {
+	var refusal *api.Error
+	return err != nil && (!errors.As(err, &refusal) || refusal.Status == 0)
+}
+
+// muteFor says for how long the gateway has not answered, though its stream stands;
+// 0: it does.
+func (l *link) muteFor(now time.Time) time.Duration {
+	if l.state != live || l.mute.IsZero() {
+		return 0
+	}
+	return max(1, now.Sub(l.mute))
+}
+
+// heardUntil is up to when changes were told of, while the gateway is away or mute.
+func (l *link) heardUntil() time.Time {
+	if l.mute.IsZero() || l.lost() && l.since.Before(l.mute) {
+		return l.since
+	}
+	return l.mute
+}
+
 // retryAfter is how long to wait before the nth try: 1, 2, 4, 8, 15 seconds.
 func retryAfter(n int) time.Duration {
 	return min(15*time.Second, time.Second<<min(max(n-1, 0), 4))
@@ -43,17 +67,16 @@ func retryAfter(n int) time.Duration {
 // problems say what is wrong, in fewer and fewer words. from is when the oldest of
 // what is shown was loaded; zero: nothing is shown.
 func (l *link) problems(now, from time.Time) []string {
-	again, age, short := "trying again", "", ""
+	again, short := "trying again", ""
 	if wait := l.next.Sub(now); wait > 0 {
 		again += " in " + span(wait.Round(time.Second))
 	}
 	if !from.IsZero() {
-		age = "; what is shown is " + span(now.Sub(from)) + " old"
 		short = "; shown is " + span(now.Sub(from)) + " old"
 	}
 	since := "gateway not reachable since " + clockOf(l.since)
 	return []string{
-		since + " (" + reason(l.err) + "), " + again + age,
+		since + " (" + reason(l.err) + "), " + again + age(now, from),
 		since + ", " + again + short,
 		"not reachable, " + again + short,
 	}
@@ -80,6 +103,9 @@ func reason(err error) string {
 
 // advice is what to do about it, where the gateway said so.
 func advice(err error) string {
+	if errors.Is(err, context.DeadlineExceeded) { // here no flag has it wait longer
+		return "llmgw doctor tells more"
+	}
 	var refusal *api.Error
 	if errors.As(err, &refusal) {
 		return clean(refusal.Hint)

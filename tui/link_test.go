@@ -150,3 +150,61 @@ func TestAChangeThatNobodyMadeAsksForTheLogin(t *testing.T) {
 		s.sees("Log in to prod")
 	})
 }
+
+func TestWhatWasNotLoadedBeforeTheGatewayWentSaysSo(t *testing.T) {
+	play(t, 120, 32, nil, func(s *stage) {
+		s.fake.goAway()
+		s.wait(2 * time.Second)
+		for _, screen := range []string{"3", "6", "9"} {
+			s.press(screen)
+			s.sees("Not loaded: the gateway is not reachable; start one: llmgw serve", "r tries again")
+			s.seesNot("│  …")
+		}
+		s.fake.comeBack()
+		s.press("r")
+		s.wait(time.Second)
+		s.sees("postgres at db.example.com")
+	})
+}
+
+func TestAGatewayThatHangsIsSaidToBeSilentBeforeItsStreamEnds(t *testing.T) {
+	play(t, 120, 32, nil, func(s *stage) {
+		s.wait(10 * time.Minute) // lists are loaded once and kept by events
+		s.fake.hang(true)
+		s.wait(14 * time.Second)
+		s.sees("▲ the gateway does not answer since 21:14:2", "; what is shown is", "▲ silent")
+		s.seesNot("● live", "10 min old")
+		s.fake.hang(false)
+		s.wait(12 * time.Second)
+		s.sees("● live")
+		s.seesNot("does not answer")
+	})
+}
+
+func TestWhatEventsKeepIsAsOldAsTheSilence(t *testing.T) {
+	play(t, 120, 32, nil, func(s *stage) {
+		s.press("5")
+		s.wait(10 * time.Minute)
+		s.fake.goAway()
+		s.wait(4 * time.Second)
+		s.sees("what is shown is 4 s old")
+	})
+}
+
+func TestASilenceEndsOnAScreenThatAsksForNothing(t *testing.T) {
+	play(t, 120, 32, nil, func(s *stage) {
+		s.fake.hang(true)
+		s.press("3")
+		s.wait(12 * time.Second)
+		s.sees("▲ silent", "✕ no answer in time", "llmgw doctor tells more")
+		s.seesNot("--timeout")
+		s.fake.hang(false)
+		s.wait(16 * time.Second) // one more try, which is given up, and the next
+		s.sees("● live", "fast-lane")
+		s.fake.read()
+		s.wait(time.Minute)
+		if n, of := s.fake.read(); of["/me"] > 0 {
+			t.Errorf("%d calls: %v", n, of)
+		}
+	})
+}

@@ -162,7 +162,7 @@ func (s *list[T]) drawTable(state bookState, w, h int) string {
 	content := s.instead(state, s.empty, len(s.table.shown), len(s.table.rows), inW, inH)
 	if content == "" {
 		content = s.table.draw(inW, inH)
-	} else if !state.there && state.err == nil {
+	} else if !state.there && state.err == nil && !(s.link.lost() && state.asked.IsZero()) {
 		content = s.table.draw(inW, 1) + "\n" + content
 	}
 	return b.draw(s.look, content, w, h)
@@ -176,7 +176,10 @@ func (s *list[T]) filterText(room int) string {
 }
 
 // blur takes the keys away from a list, or gives them back.
-func (s *list[T]) blur(blurred bool) { s.pane, s.table.blurred = true, blurred }
+func (s *list[T]) blur(blurred bool) {
+	s.pane = true
+	s.table.blur(blurred)
+}
 
 // facts draws lines of a name and a value each, as details do.
 func (d *desk) facts(w int, pairs ...[2]string) string {

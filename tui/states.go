@@ -23,6 +23,8 @@ func (d *desk) instead(s bookState, empty emptiness, shown, all, w, h int) strin
 			lines = append(lines, hint)
 		}
 		lines = append(lines, "", l.key.Render("r")+" tries again")
+	case !s.there && d.link.lost() && s.asked.IsZero():
+		lines = []string{"Not loaded: " + d.whyLost(), "", l.key.Render("r") + " tries again"}
 	case !s.there:
 		lines = d.loading(s)
 	case all == 0:
@@ -40,6 +42,18 @@ func (d *desk) instead(s bookState, empty emptiness, shown, all, w, h int) strin
 		wrapped[i] = "  " + wrapped[i]
 	}
 	return l.block("\n"+strings.Join(wrapped, "\n"), w, h)
+}
+
+// whyLost says why nothing can be asked for now, and what helps.
+func (d *desk) whyLost() string {
+	if d.link.state == loggedOut {
+		return "not logged in (" + reason(d.link.err) + ")"
+	}
+	text := "the gateway is not reachable"
+	if hint := advice(d.link.err); hint != "" {
+		text += "; " + hint
+	}
+	return text
 }
 
 // loading is what is shown while something is loaded for the first time.

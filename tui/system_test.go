@@ -132,6 +132,14 @@ func TestTheStateOfTheGatewayIsTold(t *testing.T) {
 	}
 }
 
+func TestAllThatIsKnownOfTheGatewayIsShownWhereThereIsRoom(t *testing.T) {
+	play(t, 120, 40, nil, func(s *stage) {
+		s.press("9")
+		s.sees("admin  https://llm.example.com:8889", "data   /var/lib/llmgw")
+		s.seesNot("more ─")
+	})
+}
+
 func TestDoctorLooksAndReports(t *testing.T) {
 	play(t, 100, 30, func(o *Options, _ *fake) {
 		o.Doctor = func(ctx context.Context) (string, error) {

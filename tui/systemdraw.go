@@ -12,6 +12,7 @@ import (
 const (
 	systemWide  = 100
 	systemHigh  = 26
+	systemTall  = 32  // from here on all that is known of the gateway has its line
 	systemWider = 180 // from here on the key map has its own place
 )
 
@@ -22,8 +23,11 @@ func (s *systemScreen) draw(w, h int) string {
 	if w < systemWide || h < systemHigh {
 		return s.drawOne(w, h)
 	}
-	const top = 9
 	left := w / 2
+	top := 9
+	if h >= systemTall {
+		top = 12
+	}
 	middle := max(5, min(len(s.books.nodes.value)+3, (h-top)/2))
 	bottom := h - top - middle
 	return below(

@@ -50,7 +50,7 @@ func actionsList(d *desk) list[Action] {
 		table: table[Action]{look: d.look, id: func(a *Action) string { return a.Name }, field: actionField, columns: []column[Action]{
 			{title: "KEY", text: d.look.keysOf, most: 20},
 			{title: "WHERE", text: func(a *Action) string { return a.Scope }, rank: 2, order: func(a, b *Action) int { return cmp.Compare(a.Scope, b.Scope) }},
-			{title: "DOES", text: func(a *Action) string { return a.Long }, grow: true, least: 16},
+			{title: "DOES", text: func(a *Action) string { return a.Long }, grow: true, least: 20},
 			{title: "ACTION", text: func(a *Action) string { return a.Name }, rank: 1, order: func(a, b *Action) int { return cmp.Compare(a.Name, b.Name) }},
 		}},
 	}

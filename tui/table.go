@@ -43,6 +43,7 @@ type table[T any] struct {
 	page   int // rows that were drawn last
 
 	blurred bool // another pane has the keys: the cursor is not shown
+	ranked  bool // the first rows matter most: they stay in view until somebody moves on
 }
 
 // set takes rows as they are now.
@@ -70,10 +71,25 @@ func (t *table[T]) arrange() {
 			return n
 		})
 	}
+	if !t.ranked || t.cursor > 0 {
+		t.follow()
+	}
+	t.move(0)
+}
+
+// follow puts the cursor where the row that it was on is now.
+func (t *table[T]) follow() {
 	if at := slices.IndexFunc(t.shown, func(i int) bool { return t.id(&t.rows[i]) == t.at }); at >= 0 && t.at != "" {
 		t.cursor = at
 	}
-	t.move(0)
+}
+
+// blur takes the keys away, or gives them back. A ranked table that has them no
+// more shows its first rows again.
+func (t *table[T]) blur(blurred bool) {
+	if t.blurred = blurred; blurred && t.ranked {
+		t.move(-len(t.shown))
+	}
 }
 
 // texts is what a row says, for a filter without a field.
