@@ -417,6 +417,22 @@ func TestAFileThatCannotBeReadBackIsNeverWrittenOver(t *testing.T) {
 	})
 }
 
+func TestWhatWasWrittenBeforeOutlivesAnEditorThatRemovesTheFile(t *testing.T) {
+	withEditor(t, func(s *stage, e *editor) {
+		changing(s)
+		s.press("3", "j", "e")
+		s.sees("Apply to prod?")
+		s.console.desk.runs = func(c *exec.Cmd, done tea.ExecCallback) tea.Cmd {
+			return func() tea.Msg { return done(os.Remove(c.Args[1])) }
+		}
+		s.press("tab", "tab", "enter") // edit again
+		s.sees("The editor left no file", "What you wrote is kept in", e.dir)
+		if got := e.left(); got != mine {
+			t.Errorf("kept: %q", got)
+		}
+	}, saves(mine))
+}
+
 func TestWithoutAnEditorThatIsSaid(t *testing.T) {
 	play(t, 100, 30, nil, func(s *stage) {
 		s.press("3", "e")
