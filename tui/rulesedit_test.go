@@ -344,6 +344,7 @@ func TestANewRuleGoesBesideTheOneUnderTheCursor(t *testing.T) {
 			if len(got) != 2 || !strings.Contains(got[1], `"`+place+`":"anthropic","if_revision":41`) || strings.Contains(got[1], "dry_run") {
 				t.Errorf("sent: %q", got)
 			}
+			s.sees("new rule vision applied, revision 42")
 			s.logs("llmgw rules create -f - --" + place + " anthropic --context prod")
 			if e.left() != "" || !strings.Contains(e.opened[0], "upstream: anthropic") {
 				t.Errorf("left %q, opened on %q", e.left(), e.opened[0])
