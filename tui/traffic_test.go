@@ -548,7 +548,7 @@ func TestACutOfWhatHasEndedSaysSo(t *testing.T) {
 	play(t, 100, 30, nil, func(s *stage) {
 		s.fake.refuse("POST /streams/req_01K9ZT1001/cut", api.Error{Title: "Not Found", Status: http.StatusNotFound, Code: api.CodeNotFound, Detail: "nothing of this id is in flight on any node"})
 		s.press("2", "tab", "ctrl+d", "tab", "enter")
-		s.sees("nothing of this id is in flight on any node")
+		s.sees("stream req_01K9ZT1001 had ended already")
 	})
 }
 
