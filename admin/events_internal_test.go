@@ -3,6 +3,7 @@ package admin
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -36,7 +37,7 @@ func TestPace(t *testing.T) {
 				time.Sleep(test.quiet) //nolint:forbidigo // the bubble's time
 				n := 0
 				for range 10 * time.Second / test.every {
-					if p.lets() {
+					if p.lets(1) {
 						n++
 					}
 					time.Sleep(test.every) //nolint:forbidigo // the bubble's time
@@ -47,6 +48,44 @@ func TestPace(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestAStartIsShownOnlyWithItsEnd has more exchanges pass than are shown.
+func TestAStartIsShownOnlyWithItsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newListener(caller{}, &filter{Filter: fleet.Filter{Started: true, Ended: true}}, new(atomic.Int64))
+		started, ended, other := map[string]bool{}, 0, 0
+		take := func() {
+			for len(l.queue) > 0 {
+				switch m := <-l.queue; {
+				case m.started != nil:
+					started[m.started.RequestID] = true
+				case started[m.ended.RequestID]:
+					delete(started, m.ended.RequestID)
+					ended++
+				default:
+					other++
+				}
+			}
+		}
+		const underWay, all = 50, 5000 // 500 a second, for 10 seconds
+		for i := range all + underWay {
+			if i < all {
+				l.hearStart(&api.Flight{RequestID: fmt.Sprint("req_", i)})
+			}
+			if i >= underWay {
+				l.hear(&past{Exchange: api.Exchange{RequestID: fmt.Sprint("req_", i-underWay)}})
+			}
+			take()
+			time.Sleep(2 * time.Millisecond) //nolint:forbidigo // the bubble's time
+		}
+		if len(started) > 0 || ended == 0 {
+			t.Errorf("of %d that were shown the end was not, of %d it was", len(started), ended)
+		}
+		if shown := 2*ended + other; shown < 10*shownASecond || shown > 11*shownASecond+2*underWay {
+			t.Errorf("%d events were shown in 10 seconds", shown)
+		}
+	})
 }
 
 func TestChangesThatFindNoRoomAreMissedOnceAndAllTogether(t *testing.T) {

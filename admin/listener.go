@@ -27,6 +27,7 @@ type listener struct {
 	partial  chan struct{} // what is missing of other nodes may have changed
 	doubted  chan struct{} // something of the caller was changed: they may have lost the right to listen
 	pace     pace
+	promised *promised          // ends that have their part of the pace already
 	missing  *api.Partial       // as the reader was last told
 	shown    int64              // of the goroutine that writes, as is replayed
 	replayed map[int64]struct{} // places in the ring that were shown from there
@@ -43,30 +44,43 @@ type told struct {
 
 func newListener(of caller, wants *filter, total *atomic.Int64) *listener {
 	return &listener{
-		of: of, wants: wants, total: total, pace: pace{begun: time.Now()}, doubted: make(chan struct{}, 1),
+		of: of, wants: wants, total: total, pace: pace{begun: time.Now()}, promised: newPromised(), doubted: make(chan struct{}, 1),
 		partial: make(chan struct{}, 1),
 		queue:   make(chan told, queuedEvents), changes: make(chan accounts.Change, queuedChange),
 	}
 }
 
 func (l *listener) hear(e *past) {
-	if l.wants.Ended {
-		l.offer(l.wants.Takes(&e.Exchange), told{ended: e})
-	}
-}
-
-func (l *listener) hearStart(f *api.Flight) {
-	if l.wants.Started {
-		l.offer(l.wants.TakesStart(f), told{started: f})
-	}
-}
-
-func (l *listener) offer(wanted bool, m told) {
-	if !wanted {
+	switch {
+	case !l.wants.Ended:
+	case !l.wants.Takes(&e.Exchange):
 		l.filtered.Add(1)
-		return
+	default:
+		paid := l.wants.Started && l.promised.keep(e.RequestID)
+		l.offer(paid || l.pace.lets(1), told{ended: e})
 	}
-	if l.pace.lets() {
+}
+
+// hearStart shows a start only where there is room for the end, too: else what
+// has ended seems to be under way, and how it ended is not seen.
+func (l *listener) hearStart(f *api.Flight) {
+	switch {
+	case !l.wants.Started:
+	case !l.wants.TakesStart(f):
+		l.filtered.Add(1)
+	case !l.wants.Ended:
+		l.offer(l.pace.lets(1), told{started: f})
+	default:
+		room := l.pace.lets(2)
+		if room {
+			l.promised.add(f.RequestID) // first: it may end at once
+		}
+		l.offer(room, told{started: f})
+	}
+}
+
+func (l *listener) offer(room bool, m told) {
+	if room {
 		select {
 		case l.queue <- m:
 			return
@@ -129,19 +143,20 @@ func (l *listener) tally() api.Tally {
 	return api.Tally{Shown: l.shown, Filtered: l.filtered.Load(), Dropped: l.dropped.Load()}
 }
 
-// pace lets shownASecond through in each second, evenly once a second's worth
+// pace lets shownASecond events through in each second, evenly once a second's worth
 // has gone at once (the generic cell rate algorithm, ITU-T I.371).
 type pace struct {
 	begun time.Time
 	due   atomic.Int64 // when the next comes if they come evenly; ns since a second before begun
 }
 
-func (p *pace) lets() bool {
+// lets says whether there is room for so many events.
+func (p *pace) lets(events int64) bool {
 	const each = int64(time.Second / shownASecond)
 	now := int64(time.Since(p.begun) + time.Second)
 	for {
 		due := p.due.Load()
-		next := max(due, now-int64(time.Second)) + each
+		next := max(due, now-int64(time.Second)) + events*each
 		if next > now {
 			return false
 		}

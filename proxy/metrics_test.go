@@ -104,3 +104,25 @@ func TestAReloadKeepsConnectionsAndLetsGoOfUpstreams(t *testing.T) {
 		t.Error("an upstream that is gone is still up")
 	}
 }
+
+func TestAnAnswerThatRefusesHasNoFirstToken(t *testing.T) {
+	up := newWireUpstream(t, func(c net.Conn, _ *sent) bool {
+		say(c, "HTTP/1.1 429 Too Many Requests\r\nContent-Type: application/json\r\nContent-Length: 12\r\n\r\n{\"error\":{}}")
+		return true
+	})
+	g := newGateway(t, up.url)
+	response, _, err := g.do(g.post("/v1/chat/completions", chatRequest))
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := g.line(response)
+	if line["status"] != 429.0 || line["stream"] != true {
+		t.Fatalf("it ended otherwise: %v", line)
+	}
+	if at, told := line["first_token_ms"]; told {
+		t.Errorf("its first token is told, after %v ms", at)
+	}
+	if text := g.metrics(); strings.Contains(text, `llmgw_first_token_seconds_count{upstream="up"} 1`) {
+		t.Error("it is among the times to the first token")
+	}
+}

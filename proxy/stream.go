@@ -150,12 +150,15 @@ func (x *exchange) pass(b []byte, drained bool) error {
 // observe lets the observer look at what has passed.
 func (x *exchange) observe(b []byte, now time.Time) {
 	x.observer.write(b)
-	if x.record.firstToken == 0 && x.observer.sawToken() {
+	if x.record.firstToken > 0 || !x.observer.sawToken() {
+		return
+	}
+	if x.record.status < http.StatusBadRequest { // what refuses is no output of a model
 		x.record.firstToken = now.Sub(x.started)
 		x.p.flights.note(x, func(s *seen) { s.firstToken = x.record.firstToken })
-		if x.record.stream {
-			x.try.watch.enter(awaitMore)
-		}
+	}
+	if x.record.stream {
+		x.try.watch.enter(awaitMore)
 	}
 }
 

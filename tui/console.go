@@ -64,6 +64,11 @@ func Run(ctx context.Context, o Options) error {
 	defer stop()
 	_, err = program.Run()
 	c.close()
+	if o.Left != nil {
+		for _, what := range c.unsaved() {
+			o.Left(what)
+		}
+	}
 	return err
 }
 
@@ -490,18 +495,25 @@ type leaver interface{ unsaved() string }
 
 // leave quits, and asks first where something would be lost.
 func (c *console) leave() tea.Cmd {
-	for _, s := range c.screens {
-		l, ok := s.(leaver)
-		if !ok || l.unsaved() == "" {
-			continue
-		}
-		c.desk.open(&question{look: c.desk.look, title: "Quit?", lines: []string{l.unsaved()}, answers: []answer{{
+	if lost := c.unsaved(); len(lost) > 0 {
+		c.desk.open(&question{look: c.desk.look, title: "Quit?", lines: lost, answers: []answer{{
 			text: "Quit", danger: true, do: func() tea.Cmd { c.quitting = true; return tea.Quit },
 		}}})
 		return nil
 	}
 	c.quitting = true
 	return tea.Quit
+}
+
+// unsaved says what is lost, or left behind, where the console ends now.
+func (c *console) unsaved() []string {
+	var all []string
+	for _, s := range c.screens {
+		if l, ok := s.(leaver); ok && l.unsaved() != "" {
+			all = append(all, l.unsaved())
+		}
+	}
+	return all
 }
 
 func (c *console) switchMouse() tea.Cmd {

@@ -123,6 +123,9 @@ func (d *draft) closed(editing error) tea.Cmd {
 		content, err := os.ReadFile(path)
 		return func() tea.Cmd {
 			if os.IsNotExist(err) {
+				if d.unread = false; d.written() { // before the editor was opened again
+					return d.leave("The editor left no file. Nothing was changed.")
+				}
 				d.ended = true
 				d.complain("the editor left no file: " + d.title() + " is left as it is")
 				return nil

@@ -2,7 +2,6 @@ package tui
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"time"
 
@@ -64,14 +63,35 @@ func (d *desk) startFeed() *feed {
 func (f *feed) put(e api.Event) error {
 	f.mu.Lock()
 	if len(f.waiting) == queuedEvents {
-		f.unsure = f.unsure || slices.ContainsFunc(f.waiting[:queuedEvents/4], func(e api.Event) bool { return e.Change != nil || e.Hello != nil })
-		f.waiting = f.waiting[:copy(f.waiting, f.waiting[queuedEvents/4:])]
-		f.dropped += queuedEvents / 4
+		f.shed()
 	}
 	f.waiting = append(f.waiting, e)
 	f.mu.Unlock()
 	f.wake()
 	return nil
+}
+
+// shed drops the oldest. That the stream has begun, and which nodes are missing, is
+// not told again: so those stay. It is called with mu held.
+func (f *feed) shed() {
+	oldest := f.waiting[:queuedEvents/4]
+	kept := make([]api.Event, 0, queuedEvents)
+	partial := -1
+	for i := range oldest {
+		switch {
+		case oldest[i].Hello != nil:
+			kept = append(kept, oldest[i])
+		case oldest[i].Partial != nil:
+			partial = i
+		case oldest[i].Change != nil:
+			f.unsure = true
+		}
+	}
+	if partial >= 0 {
+		kept = append(kept, oldest[partial])
+	}
+	f.dropped += int64(len(oldest) - len(kept))
+	f.waiting = append(kept, f.waiting[len(oldest):]...)
 }
 
 func (f *feed) end(err error) {

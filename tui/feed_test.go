@@ -27,20 +27,55 @@ func TestAFeedDropsTheOldestAndCountsIt(t *testing.T) {
 }
 
 func TestAFeedThatDroppedAChangeIsUnsure(t *testing.T) {
-	for name, one := range map[string]api.Event{"change": {Change: &api.Changed{}}, "hello": {Hello: &api.Hello{}}} {
-		f := &feed{ready: make(chan struct{}, 1)}
-		_ = f.put(one)
-		for range queuedEvents {
-			_ = f.put(api.Event{Exchange: &api.Exchange{}})
-		}
-		if m, _ := f.take(t.Context())().(fed); !m.unsure {
-			t.Errorf("a %s was dropped, and nobody is told", name)
-		}
+	f := &feed{ready: make(chan struct{}, 1)}
+	_ = f.put(api.Event{Change: &api.Changed{}})
+	for range queuedEvents {
 		_ = f.put(api.Event{Exchange: &api.Exchange{}})
-		if m, _ := f.take(t.Context())().(fed); m.unsure || m.dropped != 0 {
-			t.Errorf("what was told is told again: %+v", m)
-		}
 	}
+	if m, _ := f.take(t.Context())().(fed); !m.unsure {
+		t.Error("a change was dropped, and nobody is told")
+	}
+	_ = f.put(api.Event{Exchange: &api.Exchange{}})
+	if m, _ := f.take(t.Context())().(fed); m.unsure || m.dropped != 0 {
+		t.Errorf("what was told is told again: %+v", m)
+	}
+}
+
+func TestAFeedKeepsWhatIsNotToldAgain(t *testing.T) {
+	f := &feed{ready: make(chan struct{}, 1)}
+	_ = f.put(api.Event{Hello: &api.Hello{Node: "a1"}})
+	_ = f.put(api.Event{Partial: &api.Partial{Problem: "before"}})
+	_ = f.put(api.Event{Partial: &api.Partial{Problem: "after"}})
+	for range 10 * queuedEvents {
+		_ = f.put(api.Event{Exchange: &api.Exchange{}})
+	}
+	m, ok := f.take(t.Context())().(fed)
+	if !ok || len(m.events) > queuedEvents || m.events[0].Hello == nil || m.events[1].Partial == nil || m.events[1].Partial.Problem != "after" {
+		t.Fatalf("%d events are kept, and first %+v, %+v", len(m.events), m.events[0], m.events[1])
+	}
+	if lost := 10*queuedEvents + 3 - len(m.events); m.dropped != int64(lost) {
+		t.Errorf("%d are counted as dropped, of %d", m.dropped, lost)
+	}
+}
+
+// TestTheConsoleIsLiveWhereMuchCameBeforeItIsShown begins under a load.
+func TestTheConsoleIsLiveWhereMuchCameBeforeItIsShown(t *testing.T) {
+	play(t, 100, 30, func(_ *Options, f *fake) {
+		f.on("GET /events", func(*http.Request, []byte) (int, any) {
+			return http.StatusOK, nil
+		})
+	}, func(s *stage) {
+		s.console.feed.cancel()
+		f := &feed{ready: make(chan struct{}, 1), cancel: func() {}}
+		s.console.feed = f
+		_ = f.put(api.Event{Hello: &api.Hello{Node: "a1", Seq: 41, Revision: 41}})
+		for i := range 3 * queuedEvents {
+			_ = f.put(api.Event{Exchange: &api.Exchange{RequestID: strconv.Itoa(i), Status: 200, EndReason: "complete"}})
+		}
+		s.run(f.take(s.t.Context()))
+		s.wait(time.Second)
+		s.sees("● live")
+	})
 }
 
 func TestAfterDroppedChangesEverythingIsLoadedAgain(t *testing.T) {

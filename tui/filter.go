@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,7 +13,7 @@ import (
 // filter is what was written behind /: words that must all hold. A word alone is
 // looked for everywhere; field:text looks at one field, where text may have *;
 // field>=5, and < > <= = !=, compare numbers and times (2s, 300ms); a - before it
-// turns it round.
+// turns it round; of words with or between them one is enough.
 type filter struct {
 	text  string
 	terms []term
@@ -25,6 +26,7 @@ type term struct {
 	raw   string // as it was written
 	want  string // the same in lower case
 	not   bool
+	or    []term // one of which is enough, too
 }
 
 var termForm = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9_-]*)(:|>=|<=|!=|=|>|<)(.*)$`)
@@ -32,7 +34,12 @@ var termForm = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9_-]*)(:|>=|<=|!=|=|>|<)(.
 // parseFilter reads a filter; the error says which word is wrong.
 func parseFilter(text string) (filter, error) {
 	f := filter{text: strings.TrimSpace(text)}
+	or := false
 	for word := range strings.FieldsSeq(text) {
+		if word == "or" && len(f.terms) > 0 {
+			or = true // behind the last word it is one that is not written yet
+			continue
+		}
 		var t term
 		if rest, found := strings.CutPrefix(word, "-"); found && rest != "" {
 			t.not, word = true, rest
@@ -53,6 +60,11 @@ func parseFilter(text string) (filter, error) {
 		if _, err := path.Match(t.want, ""); err != nil {
 			return f, fmt.Errorf("%s: missing ]", word)
 		}
+		if or {
+			last := &f.terms[len(f.terms)-1]
+			last.or, or = append(last.or, t), false
+			continue
+		}
 		f.terms = append(f.terms, t)
 	}
 	return f, nil
@@ -65,11 +77,18 @@ func (f *filter) on() bool { return len(f.terms) > 0 }
 // texts is everything that is shown.
 func (f *filter) takes(field func(string) (string, bool), texts func() []string) bool {
 	for i := range f.terms {
-		if f.terms[i].holds(field, texts) == f.terms[i].not {
+		if !f.terms[i].takes(field, texts) {
 			return false
 		}
 	}
 	return true
+}
+
+func (t *term) takes(field func(string) (string, bool), texts func() []string) bool {
+	if t.holds(field, texts) != t.not {
+		return true
+	}
+	return slices.ContainsFunc(t.or, func(other term) bool { return other.takes(field, texts) })
 }
 
 func (t *term) holds(field func(string) (string, bool), texts func() []string) bool {

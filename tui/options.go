@@ -27,6 +27,10 @@ type Options struct {
 	Editor func(path string) *exec.Cmd                          // the person's own; nil: nothing is edited
 	Doctor func(ctx context.Context) (report string, err error) // nil: there is none
 
+	// Left is told, when the terminal is as it was, what was not applied: the name of
+	// a file that keeps it was on a screen that is gone. nil: nobody is told.
+	Left func(what string)
+
 	Clock   func() time.Time // nil: the machine's
 	In      io.Reader        // nil: the terminal
 	Out     io.Writer        // nil: the terminal

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"strconv"
+	"strings"
 
 	tea "github.com/charmbracelet/bubbletea"
 	"github.com/charmbracelet/lipgloss"
@@ -243,13 +244,14 @@ func (s *rulesScreen) back() bool {
 
 // unsaved says what would be lost by leaving.
 func (s *rulesScreen) unsaved() string {
-	switch {
-	case s.order != nil:
-		return "The order of " + plural(len(s.order.moves()), "rule") + " was changed here and is not applied."
-	case s.draft.open():
-		return "What was written of " + s.draft.title() + " is not applied. It is kept in " + clean(s.draft.path)
+	var all []string
+	if s.order != nil {
+		all = append(all, "The order of "+plural(len(s.order.moves()), "rule")+" was changed here and is not applied.")
 	}
-	return ""
+	if s.draft.open() && s.draft.written() {
+		all = append(all, "What was written of "+s.draft.title()+" is not applied. It is kept in "+clean(s.draft.path))
+	}
+	return strings.Join(all, " ")
 }
 
 func (s *rulesScreen) draw(w, h int) string {

@@ -175,7 +175,7 @@ func (d *draft) apply() tea.Cmd {
 		twin: d.twin("-"), books: ruleBooks(),
 		call: func(ctx context.Context, c *api.Client) (string, error) {
 			plan, err := d.send(ctx, c, q)
-			return fmt.Sprintf("%s applied, revision %d", d.title(), plan.Revision), err
+			return fmt.Sprintf("%s applied, revision %d", d.named(&plan), plan.Revision), err
 		},
 		then: d.drop,
 		fails: func(err error) tea.Cmd {
@@ -185,6 +185,16 @@ func (d *draft) apply() tea.Cmd {
 			return d.refused("Not applied", err)
 		},
 	})
+}
+
+// named is title, with the name that a new rule was given.
+func (d *draft) named(plan *api.Plan) string {
+	for i := range plan.Changes {
+		if c := &plan.Changes[i]; d.name == "" && c.Op == "add" {
+			return "new rule " + clean(c.Rule)
+		}
+	}
+	return d.title()
 }
 
 // mistaken shows what is wrong with the text, by line.

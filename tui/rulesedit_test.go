@@ -344,6 +344,7 @@ func TestANewRuleGoesBesideTheOneUnderTheCursor(t *testing.T) {
 			if len(got) != 2 || !strings.Contains(got[1], `"`+place+`":"anthropic","if_revision":41`) || strings.Contains(got[1], "dry_run") {
 				t.Errorf("sent: %q", got)
 			}
+			s.sees("new rule vision applied, revision 42")
 			s.logs("llmgw rules create -f - --" + place + " anthropic --context prod")
 			if e.left() != "" || !strings.Contains(e.opened[0], "upstream: anthropic") {
 				t.Errorf("left %q, opened on %q", e.left(), e.opened[0])
@@ -415,6 +416,22 @@ func TestAFileThatCannotBeReadBackIsNeverWrittenOver(t *testing.T) {
 		s.sees("the editor left no file: rule fast-lane is left as it is")
 		s.did()
 	})
+}
+
+func TestWhatWasWrittenBeforeOutlivesAnEditorThatRemovesTheFile(t *testing.T) {
+	withEditor(t, func(s *stage, e *editor) {
+		changing(s)
+		s.press("3", "j", "e")
+		s.sees("Apply to prod?")
+		s.console.desk.runs = func(c *exec.Cmd, done tea.ExecCallback) tea.Cmd {
+			return func() tea.Msg { return done(os.Remove(c.Args[1])) }
+		}
+		s.press("tab", "tab", "enter") // edit again
+		s.sees("The editor left no file", "What you wrote is kept in", e.dir)
+		if got := e.left(); got != mine {
+			t.Errorf("kept: %q", got)
+		}
+	}, saves(mine))
 }
 
 func TestWithoutAnEditorThatIsSaid(t *testing.T) {

@@ -138,7 +138,7 @@ func (s *trafficScreen) writes() bool { return s.input != nil || s.streams.write
 func (s *trafficScreen) update(msg tea.Msg) tea.Cmd {
 	switch m := msg.(type) {
 	case filterRests:
-		if m.typed == s.typed {
+		if m.typed == s.typed && !s.paused { // else when it goes on: what is held stays
 			s.ask()
 		}
 	case tea.KeyMsg:

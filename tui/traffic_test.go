@@ -160,6 +160,30 @@ func TestAPausedTailCountsWhatComesAndShowsItAfterwards(t *testing.T) {
 	})
 }
 
+func TestAFilterOfAPausedTailTakesOfWhatIsHeld(t *testing.T) {
+	play(t, 120, 20, nil, func(s *stage) {
+		s.press("2")
+		s.ends(exchanges(30)...)
+		s.press(" ", "/")
+		s.write("model:model-0007")
+		s.wait(2 * filterRest)
+		s.sees("paused, 0 more", "model-0007", "1 of 30")
+		if n := len(s.fake.asked); n != 1 {
+			t.Errorf("%d streams were opened: what is held does not change", n)
+		}
+		s.press("ctrl+u")
+		s.write("model:other")
+		s.wait(2 * filterRest)
+		s.sees("0 of 30 match")
+		s.press("enter", " ")
+		s.wait(time.Second)
+		if n := len(s.fake.asked); n != 2 || !strings.Contains(s.fake.asked[n-1], "model=other") {
+			t.Errorf("the gateway was not asked when the tail went on: %q", s.fake.asked)
+		}
+		s.sees("Nothing matches yet.")
+	})
+}
+
 func TestWhatIsKeptHasAnEndAndIsNoDrop(t *testing.T) {
 	play(t, 120, 20, nil, func(s *stage) {
 		s.press("2")
@@ -524,7 +548,7 @@ func TestACutOfWhatHasEndedSaysSo(t *testing.T) {
 	play(t, 100, 30, nil, func(s *stage) {
 		s.fake.refuse("POST /streams/req_01K9ZT1001/cut", api.Error{Title: "Not Found", Status: http.StatusNotFound, Code: api.CodeNotFound, Detail: "nothing of this id is in flight on any node"})
 		s.press("2", "tab", "ctrl+d", "tab", "enter")
-		s.sees("nothing of this id is in flight on any node")
+		s.sees("stream req_01K9ZT1001 had ended already")
 	})
 }
 

@@ -38,27 +38,40 @@ func parseExchangeFilter(text string) (*exchangeFilter, error) {
 	}
 	f := &exchangeFilter{filter: filter{text: parsed.text}}
 	for _, t := range parsed.terms {
-		if t.field != "" && !slices.Contains(exchangeFields(), t.field) {
-			return nil, fmt.Errorf("%s: there are %s", t.field, strings.Join(exchangeFields(), ", "))
-		}
-		if t.field == "status" {
-			t.want = statusClass(t.want)
+		if err := t.ofExchange(); err != nil {
+			return nil, err
 		}
 		if t.isName() {
 			f.named = append(f.named, namedTerm{t.field, t.raw})
 			continue
 		}
 		f.terms = append(f.terms, t)
-		if !t.not {
+		if !t.not && len(t.or) == 0 {
 			f.narrow(&t)
 		}
 	}
 	return f, nil
 }
 
+// ofExchange makes a term one of exchanges, or says that there is no such field.
+func (t *term) ofExchange() error {
+	if t.field != "" && !slices.Contains(exchangeFields(), t.field) {
+		return fmt.Errorf("%s: there are %s", t.field, strings.Join(exchangeFields(), ", "))
+	}
+	if t.field == "status" {
+		t.want = statusClass(t.want)
+	}
+	for i := range t.or {
+		if err := t.or[i].ofExchange(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // isName says whether a term is a pattern that the gateway knows.
 func (t *term) isName() bool {
-	if t.not || t.op != ":" && t.op != "=" {
+	if t.not || len(t.or) > 0 || t.op != ":" && t.op != "=" {
 		return false
 	}
 	switch t.field {

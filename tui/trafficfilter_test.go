@@ -12,6 +12,20 @@ import (
 	"github.com/llmgw/llmgw/admin/api"
 )
 
+// What the gateway leaves out is not there for the other word.
+func TestTheGatewayIsNotAskedForOneWordOfTwoWithOr(t *testing.T) {
+	f, err := parseExchangeFilter("status:429 or model:gpt-* total>2s or key:ci")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if q := f.query(time.Minute); narrows(&q) {
+		t.Errorf("it is asked for %+v", q)
+	}
+	if _, err := parseExchangeFilter("status:429 or nothing:1"); err == nil || !strings.HasPrefix(err.Error(), "nothing: there are") {
+		t.Errorf("a field that there is not: %v", err)
+	}
+}
+
 func TestAFilterOfExchangesTakes(t *testing.T) {
 	complete, limited, left := sampleExchange(0), sampleExchange(1), sampleExchange(2)
 	refused := sampleExchange(3)
@@ -20,36 +34,40 @@ func TestAFilterOfExchangesTakes(t *testing.T) {
 		"complete": {ended: &complete}, "limited": {ended: &limited}, "left": {ended: &left}, "refused": {ended: &refused}, "flight": {started: &flight},
 	}
 	for text, want := range map[string]string{
-		"":                            "complete flight left limited refused",
-		"status:4xx":                  "left limited refused",
-		"status:429":                  "limited",
-		"status=4XX -status:429":      "left refused",
-		"status>=400 status<429":      "refused",
-		"status!=200":                 "left limited refused",
-		"-status:200":                 "flight left limited refused",
-		"model:claude-*":              "complete limited",
-		"model:CLAUDE-*":              "", // as patterns of rules
-		"-model:Claude-*":             "flight left refused",
-		"MODEL:gpt-5":                 "flight left",
-		"gpt":                         "flight left refused",
-		"upstream:openai-* key:ci-*":  "left",
-		"upstream:a* upstream:*c":     "complete limited",
-		"user:lee":                    "flight",
-		"rule:openai":                 "flight left",
-		"ttft>600ms":                  "complete left",
-		"total>=9.2s":                 "complete",
-		"total<100":                   "limited refused",
-		"in>640":                      "left",
-		"out<=212":                    "complete",
-		"error:no_rule":               "refused",
-		"end:client_*":                "left",
-		"end:streaming":               "flight",
-		"node:a1 path:/v1/messages":   "complete left limited refused",
-		"id:req_01K9ZT2000":           "complete",
-		"req_01k9zt1000":              "flight",
-		"path:/v1/*/completions":      "flight",
-		"no_rule":                     "refused",
-		"-no_rule -claude -streaming": "flight left", // what it is doing is no text of it
+		"":                           "complete flight left limited refused",
+		"status:4xx":                 "left limited refused",
+		"status:429":                 "limited",
+		"status=4XX -status:429":     "left refused",
+		"status>=400 status<429":     "refused",
+		"status!=200":                "left limited refused",
+		"-status:200":                "flight left limited refused",
+		"model:claude-*":             "complete limited",
+		"model:CLAUDE-*":             "", // as patterns of rules
+		"-model:Claude-*":            "flight left refused",
+		"MODEL:gpt-5":                "flight left",
+		"gpt":                        "flight left refused",
+		"upstream:openai-* key:ci-*": "left",
+		"upstream:a* upstream:*c":    "complete limited",
+		"user:lee":                   "flight",
+		"rule:openai":                "flight left",
+		"ttft>600ms":                 "complete left",
+		"total>=9.2s":                "complete",
+		"total<100":                  "limited refused",
+		"in>640":                     "left",
+		"out<=212":                   "complete",
+		"error:no_rule":              "refused",
+		"end:client_*":               "left",
+		"end:streaming":              "flight",
+		"node:a1 path:/v1/messages":  "complete left limited refused",
+		"id:req_01K9ZT2000":          "complete",
+		"req_01k9zt1000":             "flight",
+		"path:/v1/*/completions":     "flight",
+		"no_rule":                    "refused",
+		"status:429 or total>9s":     "complete limited",
+		"end:streaming or status:5xx or status:429 key:ci-*": "limited",
+		"-status:4xx or status:429":                          "complete flight limited",
+		"status:429 or":                                      "limited",     // while the other is not written yet
+		"-no_rule -claude -streaming":                        "flight left", // what it is doing is no text of it
 	} {
 		f, err := parseExchangeFilter(text)
 		if err != nil {

@@ -14,8 +14,12 @@ func (s *trafficScreen) doTail(action string) tea.Cmd {
 	case "traffic.follow":
 		s.resume()
 		s.following = true
+		s.ask()
 	case "traffic.pause":
 		s.pause()
+		if !s.paused {
+			s.ask()
+		}
 	case "traffic.explain", "open":
 		return s.openRow(s.current(), action == "traffic.explain")
 	case "filter":

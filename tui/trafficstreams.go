@@ -144,6 +144,9 @@ func (s *trafficScreen) cut(ids []string) tea.Cmd {
 			books: []book{bookStreams},
 			call: func(ctx context.Context, c *api.Client) (string, error) {
 				f, err := c.CutStream(ctx, id)
+				if isCode(err, api.CodeNotFound) { // between looking and cutting
+					return "stream " + id + " had ended already", nil
+				}
 				return "stream " + id + " cut on node " + f.Node, err
 			},
 		}))

@@ -90,7 +90,8 @@ func (a *app) console(ctx context.Context, f *consoleFlags) error {
 		Gateway: first, Contexts: v.contexts(), Connect: v.connect,
 		ReadOnly: f.readOnly, ASCII: look.ascii, NoColour: !look.colour, Theme: f.theme, Mouse: f.mouse, Start: f.screen, Keys: keys,
 		Editor: editorFor(ctx), Doctor: v.doctor,
-		In: a.in, Out: a.out, Getenv: os.Getenv, Version: version,
+		Left: func(what string) { a.warn("%s", what) },
+		In:   a.in, Out: a.out, Getenv: os.Getenv, Version: version,
 	})
 }
 

@@ -3,8 +3,10 @@
 package main
 
 import (
+	"bytes"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -49,6 +51,45 @@ func TestTheConsoleBeginsAndEndsWithoutAGateway(t *testing.T) {
 				t.Error("looking has left something in the home directory")
 			}
 		})
+	}
+}
+
+// TestTheConsoleTellsAfterwardsWhatIsNotApplied quits at once, which asks nothing.
+func TestTheConsoleTellsAfterwardsWhatIsNotApplied(t *testing.T) {
+	data := shortDir(t)
+	serveAt(t, data, "--no-detect")
+	rules := filepath.Join(data, "rules.yaml")
+	if err := os.WriteFile(rules, []byte(consoleRules), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, problem := typed("", "rules", "apply", "-f", rules, "--yes", "--data", data); code != exitDone {
+		t.Fatal(problem)
+	}
+	editor := filepath.Join(data, "editor.sh")
+	if err := os.WriteFile(editor, []byte("#!/bin/sh\nsed -i.old 's/status: 418/status: none/' \"$1\"\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, end := range []func(*typist){
+		func(p *typist) { p.types(t, "\x03") },
+		func(p *typist) {
+			if err := p.process.Signal(syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Setenv("VISUAL", editor)
+		var told bytes.Buffer
+		p := onTerminal(t, shortDir(t), &told, "console", "--data", data, "--theme", "dark", "--screen", "rules")
+		p.shows(t, "teapot")
+		p.types(t, "e")
+		p.shows(t, "1 problem in rule teapot")
+		end(p)
+		p.ends(t, exitDone)
+		_, path, _ := strings.Cut(told.String(), "It is kept in ")
+		content, err := os.ReadFile(strings.TrimSpace(path))
+		if err != nil || !strings.Contains(string(content), "status: none") {
+			t.Errorf("what was written cannot be found by what is told: %v: %q", err, told.String())
+		}
 	}
 }
 
