@@ -136,6 +136,7 @@ func screenNames(t *testing.T) (all []string) {
 func TestFramesOfEveryScreen(t *testing.T) {
 	for _, screen := range screenNames(t) {
 		t.Run(screen, func(t *testing.T) {
+			t.Parallel()
 			var kept strings.Builder
 			for _, sc := range scenes() {
 				t.Run(sc.name, func(t *testing.T) { kept.WriteString(framesOf(t, screen, sc)) })

@@ -218,6 +218,7 @@ func seeds() (all [][]byte) {
 func TestNamesOfAnyKindAreShownAndNotObeyed(t *testing.T) {
 	for _, name := range screenNames(t) {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			play(t, 60, 16, func(o *Options, _ *fake) { o.Start = name }, func(s *stage) {
 				for _, text := range oddTexts() {
 					s.fake.hostile(text, "\x1b[4m"+text)

@@ -194,26 +194,39 @@ func after(t *testing.T, keys []string) (trace string) {
 	return trace
 }
 
-func TestEveryKeyOfTheMapDoesSomething(t *testing.T) {
+// byWay gives the actions by what is pressed before them, the keys of a way between
+// spaces.
+func byWay(t *testing.T) map[string][]Action {
+	t.Helper()
 	screens := screensOf(t)
+	ways := map[string][]Action{}
 	for _, a := range KeyMap() {
-		if a.Name == "suspend" {
-			continue // the runtime's: see TestSuspendIsTheRuntimes
+		way := []string{whereTo(a, screens)}
+		if more, known := wayTo(a.Name); known {
+			way = append(way, more...)
+		} else if more, known := wayTo("in " + a.Scope); known {
+			way = append(way, more...)
 		}
-		t.Run(a.Name, func(t *testing.T) {
-			way := []string{whereTo(a, screens)}
-			if more, known := wayTo(a.Name); known {
-				way = append(way, more...)
-			} else if more, known := wayTo("in " + a.Scope); known {
-				way = append(way, more...)
-			}
+		at := strings.Join(way, " ")
+		ways[at] = append(ways[at], a)
+	}
+	return ways
+}
+
+func TestEveryKeyOfTheMapDoesSomething(t *testing.T) {
+	for at, actions := range byWay(t) {
+		t.Run("after "+at, func(t *testing.T) {
+			t.Parallel()
+			way := strings.Fields(at)
 			without := after(t, way)
-			for _, key := range a.Keys {
-				if a.Name == "screen" && key == way[0] {
-					continue // it is there
-				}
-				if after(t, append(slices.Clone(way), key)) == without {
-					t.Errorf("after %v, %q does nothing; wayTo says what comes before", way, key)
+			for _, a := range actions {
+				for _, key := range a.Keys {
+					if a.Name == "suspend" || a.Name == "screen" && key == way[0] {
+						continue // the runtime's, see TestSuspendIsTheRuntimes; it is there
+					}
+					if after(t, append(slices.Clone(way), key)) == without {
+						t.Errorf("%s: after %v, %q does nothing; wayTo says what comes before", a.Name, way, key)
+					}
 				}
 			}
 		})
@@ -230,22 +243,20 @@ func TestSuspendIsTheRuntimes(t *testing.T) {
 }
 
 func TestHelpListsEveryActionThatCanBeDone(t *testing.T) {
-	screens := screensOf(t)
-	for _, a := range KeyMap() {
-		t.Run(a.Name, func(t *testing.T) {
+	for at, actions := range byWay(t) {
+		t.Run("after "+at, func(t *testing.T) {
+			t.Parallel()
 			play(t, 120, 32, filledWorld, func(s *stage) {
 				s.fill()
-				s.press(whereTo(a, screens))
-				if more, known := wayTo(a.Name); known && a.Scope != everywhere {
-					s.press(more...)
-				} else if more, known := wayTo("in " + a.Scope); known {
-					s.press(more...)
+				s.press(strings.Fields(at)...)
+				for _, a := range actions {
+					s.press("?")
+					long := []rune(a.Long)
+					s.pastes(string(long[:min(len(long), 16)]))
+					s.sees("Keys here", string(long[:min(len(long), 40)]), s.console.desk.look.keyText(a.Keys[0])+" ")
+					s.seesNot("nothing is called that")
+					s.press("esc")
 				}
-				s.press("?")
-				beginning := string([]rune(a.Long)[:min(len([]rune(a.Long)), 40)])
-				s.write(string([]rune(beginning)[:min(len([]rune(beginning)), 16)]))
-				s.sees("Keys here", beginning, s.console.desk.look.keyText(a.Keys[0])+" ")
-				s.seesNot("nothing is called that")
 			})
 		})
 	}
