@@ -2,6 +2,7 @@ package tui
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -79,6 +80,13 @@ func newConsole(ctx context.Context, o Options) (*console, error) {
 	if err != nil {
 		return nil, err
 	}
+	start := slices.Index(Screens(), o.Start)
+	if o.Start == "" {
+		start = 0
+	}
+	if start < 0 {
+		return nil, fmt.Errorf("there is no screen %q", o.Start)
+	}
 	light := o.Theme == "light"
 	if o.Theme == "" && !o.NoColour {
 		light = terminalIsLight(o.Out)
@@ -86,17 +94,17 @@ func newConsole(ctx context.Context, o Options) (*console, error) {
 	d := &desk{options: &o, look: newLook(o.Out, o.ASCII, o.NoColour, light), gateway: o.Gateway, keys: keys, ctx: ctx, runs: tea.ExecProcess}
 	d.windowQuery = api.WindowQuery{Window: 15 * time.Minute, Points: 120}
 	d.link = link{since: d.now()}
-	c := &console{desk: d, keys: keys, started: d.now(), mouse: o.Mouse, dirty: true}
+	c := &console{desk: d, keys: keys, at: start, started: d.now(), mouse: o.Mouse, dirty: true}
 	c.build()
-	for i, s := range c.screens {
-		if s.name() == o.Start {
-			c.at = i
-		}
-	}
 	return c, nil
 }
 
-// build makes the screens, in the order of their numbers.
+// Screens are the names of the screens, in the order of their numbers.
+func Screens() []string {
+	return []string{"dashboard", "traffic", "rules", "upstreams", "keys", "users", "bindings", "usage", "system"}
+}
+
+// build makes the screens, in the order of Screens.
 func (c *console) build() {
 	d := c.desk
 	c.screens = []screen{
@@ -416,7 +424,7 @@ func (c *console) general(name, key string) tea.Cmd {
 	d := c.desk
 	switch name {
 	case "screen":
-		if n := int(key[len(key)-1] - '1'); n >= 0 && n < len(c.screens) {
+		if n := slices.Index(c.keys.named(name).Keys, key); n >= 0 && n < len(c.screens) {
 			c.at = n
 		}
 	case "command":

@@ -216,7 +216,7 @@ func seeds() (all [][]byte) {
 
 // Whatever everything is called, every screen shows it without obeying it.
 func TestNamesOfAnyKindAreShownAndNotObeyed(t *testing.T) {
-	for _, name := range screenNames(t) {
+	for _, name := range Screens() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			play(t, 60, 16, func(o *Options, _ *fake) { o.Start = name }, func(s *stage) {
