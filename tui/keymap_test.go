@@ -320,7 +320,7 @@ func TestThePageTellsOfEveryKey(t *testing.T) {
 	if !found || !ended {
 		t.Fatalf("%s lost the marks between which the keys stand", path)
 	}
-	want := before + keysBegin + "\n" + KeyMapMarkdown() + "\n" + keysEnd + after
+	want := before + keysBegin + "\n" + keyMapMarkdown() + "\n" + keysEnd + after
 	if string(page) == want {
 		return
 	}
@@ -333,7 +333,7 @@ func TestThePageTellsOfEveryKey(t *testing.T) {
 }
 
 func TestThePageIsOfTheKeyMap(t *testing.T) {
-	text := KeyMapMarkdown()
+	text := keyMapMarkdown()
 	for _, a := range KeyMap() {
 		if !strings.Contains(text, "`"+a.Name+"` |") {
 			t.Errorf("%s is not in it", a.Name)

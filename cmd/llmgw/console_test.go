@@ -53,11 +53,11 @@ func TestWhatTheConsoleRefuses(t *testing.T) {
 }
 
 func TestOtherKeysOfTheConsole(t *testing.T) {
-	got, err := otherKeys([]string{"help=f1", "help=ctrl+g,space", "leave=="}, tui.KeyMap())
+	got, err := otherKeys([]string{"help=f1", "help=ctrl+g", "traffic.pause=ctrl+t,space", "leave=="}, tui.KeyMap())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(map[string][]string{"help": {"f1", "ctrl+g", " "}, "leave": {"="}}, got); diff != "" {
+	if diff := cmp.Diff(map[string][]string{"help": {"f1", "ctrl+g"}, "traffic.pause": {"ctrl+t", " "}, "leave": {"="}}, got); diff != "" {
 		t.Error(diff)
 	}
 }
