@@ -40,16 +40,8 @@ func (s *bindingsScreen) explain(f *form) tea.Cmd {
 		f.problem = "say which path"
 		return nil
 	}
-	twin := []string{"rules", "explain", "--path", asked.Path}
 	if model := f.value("model"); model != "" {
 		asked.Model = &model
-		twin = append(twin, "--model", model)
-	}
-	if asked.Key != "" {
-		twin = append(twin, "--key", asked.Key)
-	}
-	if asked.User != "" {
-		twin = append(twin, "--user", asked.User)
 	}
 	for _, tag := range f.words("tags") {
 		name, value, found := strings.Cut(tag, "=")
@@ -61,11 +53,10 @@ func (s *bindingsScreen) explain(f *form) tea.Cmd {
 			asked.Tags = map[string]string{}
 		}
 		asked.Tags[name] = value
-		twin = append(twin, "--tag", tag)
 	}
 	var told api.Explanation
 	return s.submits(f, change{
-		twin: twin, only: true,
+		twin: explainTwin(&asked), only: true,
 		call: func(ctx context.Context, c *api.Client) (_ string, err error) {
 			told, err = c.Explain(ctx, asked)
 			return "explained", err

@@ -32,7 +32,7 @@ func TestAListIsLoadedOnceAndKeptByEvents(t *testing.T) {
 
 // An idle console asks for figures where a screen shows some, and for nothing else.
 func TestAnIdleConsoleAsksForLittle(t *testing.T) {
-	for _, name := range screenNames(t) {
+	for _, name := range Screens() {
 		play(t, 120, 32, func(o *Options, _ *fake) { o.Start = name }, func(s *stage) {
 			s.wait(3 * time.Second)
 			s.fake.read()

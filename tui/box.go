@@ -22,8 +22,9 @@ func (b box) draw(l *look, content string, w, h int) string {
 	}
 	lines := []string{b.edge(l, l.topLeft, l.topRight, b.title, b.right, w)}
 	if h > 2 {
+		side := style.Render(l.vertical)
 		for row := range strings.SplitSeq(l.block(content, w-2, h-2), "\n") {
-			lines = append(lines, style.Render(l.vertical)+row+style.Render(l.vertical))
+			lines = append(lines, side+row+side)
 		}
 	}
 	return strings.Join(append(lines, b.edge(l, l.bottomLeft, l.bottomRight, b.foot, b.count, w)), "\n")

@@ -95,7 +95,7 @@ func TestAConsoleThatMayOnlyLookChangesNothing(t *testing.T) {
 
 func aChange(refused *error) change {
 	return change{
-		twin: []string{"rules", "list"}, call: func(context.Context, *api.Client) (string, error) { return "", nil },
+		twin: []string{"rules", "history", "41"}, call: func(context.Context, *api.Client) (string, error) { return "", nil },
 		fails: func(err error) tea.Cmd { *refused = err; return nil },
 	}
 }

@@ -2,9 +2,9 @@ package tui
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -84,6 +84,13 @@ func newConsole(ctx context.Context, o Options) (*console, error) {
 	if err != nil {
 		return nil, err
 	}
+	start := slices.Index(Screens(), o.Start)
+	if o.Start == "" {
+		start = 0
+	}
+	if start < 0 {
+		return nil, fmt.Errorf("there is no screen %q", o.Start)
+	}
 	light := o.Theme == "light"
 	if o.Theme == "" && !o.NoColour {
 		light = terminalIsLight(o.Out)
@@ -91,17 +98,17 @@ func newConsole(ctx context.Context, o Options) (*console, error) {
 	d := &desk{options: &o, look: newLook(o.Out, o.ASCII, o.NoColour, light), gateway: o.Gateway, keys: keys, ctx: ctx, runs: tea.ExecProcess}
 	d.windowQuery = api.WindowQuery{Window: 15 * time.Minute, Points: 120}
 	d.link = link{since: d.now()}
-	c := &console{desk: d, keys: keys, started: d.now(), mouse: o.Mouse, dirty: true}
+	c := &console{desk: d, keys: keys, at: start, started: d.now(), mouse: o.Mouse, dirty: true}
 	c.build()
-	for i, s := range c.screens {
-		if s.name() == o.Start {
-			c.at = i
-		}
-	}
 	return c, nil
 }
 
-// build makes the screens, in the order of their numbers.
+// Screens are the names of the screens, in the order of their numbers.
+func Screens() []string {
+	return []string{"dashboard", "traffic", "rules", "upstreams", "keys", "users", "bindings", "usage", "system"}
+}
+
+// build makes the screens, in the order of Screens.
 func (c *console) build() {
 	d := c.desk
 	c.screens = []screen{
@@ -131,21 +138,6 @@ func (c *console) Init() tea.Cmd {
 
 // firstFrame is when something is drawn, whether anything has come or not.
 type firstFrame struct{}
-
-// listen opens the stream of events anew.
-func (c *console) listen() tea.Cmd {
-	if c.feed != nil {
-		c.feed.cancel()
-	}
-	c.desk.anew = false
-	if c.desk.gateway.Client == nil {
-		return nil
-	}
-	l := &c.desk.link
-	l.missed, l.tally = l.missed+l.tally.Dropped, api.Tally{} // which begins anew with a stream
-	c.feed = c.desk.startFeed()
-	return c.feed.take(c.desk.ctx)
-}
 
 func (c *console) need() tea.Cmd {
 	me := need{book: bookMe}
@@ -271,314 +263,4 @@ func (c *console) pass() {
 	if d.notes.text != "" && d.now().Sub(d.notes.at) >= noteStays {
 		d.notes = notes{}
 	}
-}
-
-// hear takes in what came on the stream.
-func (c *console) hear(m fed) tea.Cmd {
-	if m.from != c.feed {
-		return nil // another one was opened since
-	}
-	l := &c.desk.link
-	l.missed += m.dropped
-	if len(m.events) > 0 {
-		c.hearAgain()
-	}
-	if m.unsure {
-		c.spoil(everyBook())
-	}
-	for i := range m.events {
-		c.hearOne(m.events[i])
-	}
-	if m.ended {
-		return c.unlink(m.err)
-	}
-	return tea.Batch(c.feed.take(c.desk.ctx), c.need())
-}
-
-func (c *console) hearOne(e api.Event) {
-	l := &c.desk.link
-	if e.ID != "" {
-		l.after = e.ID
-	}
-	switch {
-	case e.Hello != nil:
-		c.linked(*e.Hello)
-	case e.Change != nil:
-		l.hello.Revision, l.hello.Seq = max(l.hello.Revision, e.Change.Revision), e.Change.Seq
-		c.spoil(booksOf(e.Change.Subjects))
-	case e.Tally != nil:
-		l.tally = *e.Tally
-	case e.Partial != nil:
-		l.partial = e.Partial
-		if len(e.Partial.Nodes) == 0 && e.Partial.Problem == "" {
-			l.partial = nil
-		}
-	}
-	for _, s := range c.screens {
-		s.hear(e)
-	}
-}
-
-// linked takes in that the stream has begun. What was loaded before may be old.
-func (c *console) linked(h api.Hello) {
-	l := &c.desk.link
-	if l.state != live {
-		l.state, l.since, l.err, l.tries, l.mute = live, c.desk.now(), nil, 0, time.Time{}
-		for b := range allBooks {
-			c.desk.books.of(b).forgive() // it may have failed for the same reason
-		}
-	}
-	if l.hello.Seq != h.Seq || l.hello.Node != h.Node {
-		c.spoil(everyBook())
-	}
-	l.hello = h
-}
-
-// hearAgain ends the silence of a gateway. What it did not answer is asked again.
-func (c *console) hearAgain() {
-	if c.desk.link.mute.IsZero() {
-		return
-	}
-	c.desk.link.mute = time.Time{}
-	for b := range allBooks {
-		c.desk.books.of(b).forgive()
-	}
-}
-
-func (c *console) spoil(which []book) {
-	for _, b := range which {
-		c.desk.books.of(b).spoil()
-	}
-}
-
-// relisten is when the stream is tried again.
-type relisten struct{ from *feed }
-
-func (c *console) relisten(m relisten) tea.Cmd {
-	if m.from != c.feed || c.desk.link.state != lost {
-		return nil // somebody was quicker
-	}
-	return c.listen()
-}
-
-// unlink takes in that the stream has ended, and tries again a little later.
-func (c *console) unlink(err error) tea.Cmd {
-	if nobodyCalls(err) {
-		return c.logOut(err)
-	}
-	l := &c.desk.link
-	if l.state != lost {
-		l.state, l.since = lost, c.desk.now()
-	}
-	l.err = err
-	l.tries++
-	wait := retryAfter(l.tries)
-	l.next = c.desk.now().Add(wait)
-	from := c.feed
-	return tea.Tick(wait, func(time.Time) tea.Msg { return relisten{from} })
-}
-
-// show goes to a screen by its name.
-func (c *console) show(name string) tea.Cmd {
-	for i, s := range c.screens {
-		if s.name() == name {
-			c.at = i
-			return c.need()
-		}
-	}
-	return nil
-}
-
-// press does what a key means here.
-func (c *console) press(key tea.KeyMsg) tea.Cmd {
-	if name, ok := c.keys.find(key.String(), []string{everywhere}); ok && name == "quit" {
-		c.quitting = true
-		return tea.Quit
-	}
-	if n := len(c.overlays); n > 0 {
-		top := c.overlays[n-1]
-		cmd, done := top.update(key)
-		if done {
-			c.closeOverlay(top)
-		}
-		return cmd
-	}
-	if c.shown().writes() {
-		return c.shown().update(key)
-	}
-	name, ok := c.keys.find(key.String(), c.scopes())
-	if !ok {
-		return nil
-	}
-	return c.act(name, key.String())
-}
-
-func (c *console) closeOverlay(o overlay) {
-	if i := slices.Index(c.overlays, o); i >= 0 {
-		c.overlays = slices.Delete(c.overlays, i, i+1) // which lets go of it: it may hold a secret
-	}
-}
-
-// scopes are the parts of the key map in force, the narrowest first.
-func (c *console) scopes() []string { return append(c.shown().scopes(), everywhere) }
-
-// act does an action, if it may be done now.
-func (c *console) act(name, key string) tea.Cmd {
-	a := c.keys.named(name)
-	if a.Changes {
-		if why := c.desk.mayChange(); why != "" {
-			c.desk.complain(why)
-			return nil
-		}
-	}
-	if a.Scope != everywhere {
-		if !c.shown().can(name) {
-			return nil
-		}
-		return tea.Batch(c.shown().do(name), c.need())
-	}
-	return tea.Batch(c.general(name, key), c.need())
-}
-
-// general does an action that every screen has.
-func (c *console) general(name, key string) tea.Cmd {
-	d := c.desk
-	switch name {
-	case "screen":
-		if n := int(key[len(key)-1] - '1'); n >= 0 && n < len(c.screens) {
-			c.at = n
-		}
-	case "command":
-		d.open(newCommandLine(c))
-	case "help":
-		d.open(newHelp(c))
-	case "window":
-		d.nextWindow()
-	case "refresh":
-		return c.refresh()
-	case "log":
-		d.openLog()
-	case "mouse":
-		return c.switchMouse()
-	case "suspend":
-		return tea.Suspend
-	case "back":
-		c.shown().back()
-	case "leave":
-		if !c.shown().back() {
-			return c.leave()
-		}
-	default: // next-pane, previous-pane: the screen's own
-		return c.shown().do(name)
-	}
-	return nil
-}
-
-// refresh asks for what is shown now, and tries what has failed again.
-func (c *console) refresh() tea.Cmd {
-	d := c.desk
-	for _, n := range c.shown().needs() {
-		d.books.of(n.book).spoil()
-		d.books.of(n.book).forgive()
-	}
-	switch d.link.state {
-	case lost:
-		return c.listen()
-	case loggedOut:
-		return c.logInAgain()
-	}
-	return nil
-}
-
-// leaver is a screen that has something which would be lost.
-type leaver interface{ unsaved() string }
-
-// leave quits, and asks first where something would be lost.
-func (c *console) leave() tea.Cmd {
-	if lost := c.unsaved(); len(lost) > 0 {
-		c.desk.open(&question{look: c.desk.look, title: "Quit?", lines: lost, answers: []answer{{
-			text: "Quit", danger: true, do: func() tea.Cmd { c.quitting = true; return tea.Quit },
-		}}})
-		return nil
-	}
-	c.quitting = true
-	return tea.Quit
-}
-
-// unsaved says what is lost, or left behind, where the console ends now.
-func (c *console) unsaved() []string {
-	var all []string
-	for _, s := range c.screens {
-		if l, ok := s.(leaver); ok && l.unsaved() != "" {
-			all = append(all, l.unsaved())
-		}
-	}
-	return all
-}
-
-func (c *console) switchMouse() tea.Cmd {
-	c.mouse = !c.mouse
-	if c.mouse {
-		c.desk.say("mouse on: a click goes to a row or a screen, the wheel scrolls")
-		return tea.EnableMouseCellMotion
-	}
-	c.desk.say("mouse off")
-	return tea.DisableMouse
-}
-
-// point does what the mouse means: the wheel moves as the arrows do, and a click
-// on the tabs goes there.
-func (c *console) point(m tea.MouseMsg) tea.Cmd {
-	if len(c.overlays) > 0 {
-		return nil
-	}
-	switch {
-	case m.Button == tea.MouseButtonWheelDown:
-		return c.act("down", "down")
-	case m.Button == tea.MouseButtonWheelUp:
-		return c.act("up", "up")
-	case m.Button == tea.MouseButtonLeft && m.Action == tea.MouseActionPress && m.Y == 1:
-		at := 0
-		for i := range c.screens {
-			at += width(c.tab(i)) + 1
-			if m.X < at {
-				c.at = i
-				return c.need()
-			}
-		}
-	}
-	return nil
-}
-
-// nextWindow looks back over another time.
-func (d *desk) nextWindow() {
-	choices := windows()
-	for i, w := range choices {
-		if w == d.windowQuery.Window {
-			d.setWindow(choices[(i+1)%len(choices)])
-			return
-		}
-	}
-	d.setWindow(choices[0])
-}
-
-func (d *desk) setWindow(w time.Duration) {
-	d.windowQuery.Window = w
-	d.books.window.spoil()
-}
-
-// windows are the times that can be looked back over: what the gateway keeps in
-// memory.
-func windows() []time.Duration {
-	return []time.Duration{time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour}
-}
-
-// screenNamed finds a screen by its name, or by the beginning of it.
-func (c *console) screenNamed(name string) (screen, bool) {
-	for _, s := range c.screens {
-		if name != "" && strings.HasPrefix(s.name(), name) {
-			return s, true
-		}
-	}
-	return nil, false
 }

@@ -122,41 +122,19 @@ func shots(t *testing.T, screen string, sc scene, m mode) map[size]string {
 	return all
 }
 
-// screenNames are the nine.
-func screenNames(t *testing.T) (all []string) {
-	t.Helper()
-	play(t, 80, 24, nil, func(s *stage) {
-		for _, one := range s.console.screens {
-			all = append(all, one.name())
-		}
-	})
-	return all
-}
-
 func TestFramesOfEveryScreen(t *testing.T) {
-	for _, screen := range screenNames(t) {
+	for _, screen := range Screens() {
 		t.Run(screen, func(t *testing.T) {
+			t.Parallel()
 			var kept strings.Builder
 			for _, sc := range scenes() {
 				t.Run(sc.name, func(t *testing.T) { kept.WriteString(framesOf(t, screen, sc)) })
-			}
-			if drawsNothing(t, screen) {
-				t.Skip("there is nothing on this screen yet")
 			}
 			if !t.Failed() {
 				golden(t, screen+".txt", kept.String())
 			}
 		})
 	}
-}
-
-// drawsNothing says whether a screen is not made yet.
-func drawsNothing(t *testing.T, screen string) (nothing bool) {
-	t.Helper()
-	play(t, 80, 24, func(o *Options, _ *fake) { o.Start = screen }, func(s *stage) {
-		nothing = strings.TrimSpace(ansi.Strip(s.console.shown().draw(80, 21))) == ""
-	})
-	return nothing
 }
 
 // framesOf compares the ways to draw with each other, and gives the text that is
@@ -300,7 +278,7 @@ func TestATerminalThatIsTooSmallIsToldSoAndTheConsoleGoesOn(t *testing.T) {
 
 // The frames that are kept are of screens that there are, and of nothing else.
 func TestEveryKeptFrameIsOfAScreen(t *testing.T) {
-	names := screenNames(t)
+	names := Screens()
 	kept, err := os.ReadDir("../testdata/console")
 	if os.IsNotExist(err) {
 		t.Skip("none are kept yet")

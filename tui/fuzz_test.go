@@ -216,8 +216,9 @@ func seeds() (all [][]byte) {
 
 // Whatever everything is called, every screen shows it without obeying it.
 func TestNamesOfAnyKindAreShownAndNotObeyed(t *testing.T) {
-	for _, name := range screenNames(t) {
+	for _, name := range Screens() {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			play(t, 60, 16, func(o *Options, _ *fake) { o.Start = name }, func(s *stage) {
 				for _, text := range oddTexts() {
 					s.fake.hostile(text, "\x1b[4m"+text)

@@ -252,6 +252,7 @@ func play(t *testing.T, w, h int, change func(*Options, *fake), do func(*stage))
 		defer func() {
 			c.close()
 			cancel()
+			c.desk.log.kept(t)
 			time.Sleep(time.Minute) //nolint:forbidigo // the bubble's time: what ticks and pauses has its end
 		}()
 		s.run(c.Init())
@@ -294,11 +295,11 @@ func (s *stage) take(msg tea.Msg) {
 	if s.console.dirty {
 		s.draws++
 	}
-	_ = s.console.View()
 	s.run(cmd)
 }
 
-// settle takes messages until nothing moves any more.
+// settle takes messages until nothing moves any more, and then draws: what comes in
+// one moment is one frame, as on a terminal.
 func (s *stage) settle() {
 	for {
 		synctest.Wait()
@@ -306,6 +307,7 @@ func (s *stage) settle() {
 		case m := <-s.mail:
 			s.take(m)
 		default:
+			_ = s.console.View()
 			return
 		}
 	}
@@ -336,6 +338,11 @@ func (s *stage) write(text string) {
 	for _, r := range text {
 		s.send(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune{r}})
 	}
+}
+
+// pastes writes a text at once.
+func (s *stage) pastes(text string) {
+	s.send(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune(text), Paste: true})
 }
 
 func keyOf(name string) tea.KeyMsg {

@@ -2,8 +2,12 @@ package tui
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
+	"unicode/utf8"
+
+	tea "github.com/charmbracelet/bubbletea"
 )
 
 // Action is one thing that a key does: the one table from which help, footer,
@@ -79,31 +83,98 @@ type keymap struct {
 	byKey   map[string]map[string]string // scope → key → name of the action
 }
 
+// CheckKeys says what is wrong with other keys of actions, as Options.Keys has them:
+// an action or a key that there is not, or a key that would mean two things in one
+// place.
+func CheckKeys(other map[string][]string) error {
+	_, err := newKeymap(other)
+	return err
+}
+
 // newKeymap makes the map; the error says which key or action is wrong.
 func newKeymap(other map[string][]string) (*keymap, error) {
 	m := &keymap{actions: KeyMap(), byKey: map[string]map[string]string{}}
-	for name, keys := range other {
+	for _, name := range slices.Sorted(maps.Keys(other)) {
 		at := slices.IndexFunc(m.actions, func(a Action) bool { return a.Name == name })
 		if at < 0 {
-			return nil, fmt.Errorf("console.keys: there is no action %q; llmgw console --help lists them", name)
+			return nil, fmt.Errorf("there is no action %q", name)
 		}
-		if len(keys) == 0 {
-			return nil, fmt.Errorf("console.keys: %s has no key", name)
+		if len(other[name]) == 0 {
+			return nil, fmt.Errorf("%s has no key", name)
 		}
-		m.actions[at].Keys = keys
+		for _, key := range other[name] {
+			if !isKey(key) {
+				return nil, fmt.Errorf("%s: there is no key %q; keys are letters, signs, and such as f5, ctrl+g, alt+down, pgup, space", name, key)
+			}
+		}
+		m.actions[at].Keys = other[name]
+	}
+	for _, name := range slices.Sorted(maps.Keys(other)) {
+		if err := m.clash(m.named(name)); err != nil {
+			return nil, err
+		}
 	}
 	for _, a := range m.actions {
 		if m.byKey[a.Scope] == nil {
 			m.byKey[a.Scope] = map[string]string{}
 		}
 		for _, key := range a.Keys {
-			if first, taken := m.byKey[a.Scope][key]; taken {
-				return nil, fmt.Errorf("console.keys: %q is both %s and %s", key, first, a.Name)
-			}
 			m.byKey[a.Scope][key] = a.Name
 		}
 	}
 	return m, nil
+}
+
+// clash says which of an action's keys means something else in the same place. Those
+// actions that share a key of their own do so on purpose, and may share another.
+func (m *keymap) clash(a Action) error {
+	own := KeyMap()
+	keysOf := func(name string) []string {
+		return own[slices.IndexFunc(own, func(o Action) bool { return o.Name == name })].Keys
+	}
+	for i, key := range a.Keys {
+		if slices.Contains(a.Keys[:i], key) {
+			return fmt.Errorf("%s has %q twice", a.Name, key)
+		}
+		for _, b := range m.actions {
+			if b.Name == a.Name || !slices.Contains(b.Keys, key) || !meet(a.Scope, b.Scope) {
+				continue
+			}
+			if a.Scope == b.Scope || !shareAny(keysOf(a.Name), keysOf(b.Name)) {
+				return fmt.Errorf("%q is both %s and %s", key, a.Name, b.Name)
+			}
+		}
+	}
+	return nil
+}
+
+func shareAny(a, b []string) bool {
+	return slices.ContainsFunc(a, func(key string) bool { return slices.Contains(b, key) })
+}
+
+// meet says whether two scopes can be in force at once.
+func meet(a, b string) bool {
+	for _, scope := range []string{a, b} {
+		if scope == everywhere || scope == inLists {
+			return true
+		}
+	}
+	return a == b || strings.HasPrefix(a, b+".") || strings.HasPrefix(b, a+".")
+}
+
+// isKey says whether a terminal can send a key of that name.
+func isKey(name string) bool {
+	name = strings.TrimPrefix(name, "alt+")
+	if utf8.RuneCountInString(name) == 1 {
+		return true
+	}
+	const least, most = -128, 128 // around the names that the library gives
+	for t := tea.KeyType(least); t < most; t++ {
+		if t != tea.KeyRunes && t.String() == name {
+			return true
+		}
+	}
+	return false
 }
 
 // find gives the action of a key where the scopes hold, the narrowest first.

@@ -27,17 +27,22 @@ func onPurpose() map[string]string {
 	}
 }
 
-// screensOf are the names of the screens, in the order of their numbers.
-func screensOf(t *testing.T) (names []string) {
-	t.Helper()
+// Screens must say what the screens say of themselves.
+func TestTheScreensAreNamedInTheirOrder(t *testing.T) {
 	c, err := newConsole(t.Context(), Options{Theme: "dark", Out: &strings.Builder{}})
 	if err != nil {
 		t.Fatal(err)
 	}
+	var names []string
 	for _, s := range c.screens {
 		names = append(names, s.name())
 	}
-	return names
+	if !slices.Equal(names, Screens()) || len(names) != len(digits()) {
+		t.Errorf("%q are named %q", names, Screens())
+	}
+	if _, err := newConsole(t.Context(), Options{Theme: "dark", Out: &strings.Builder{}, Start: "rule"}); err == nil || !strings.Contains(err.Error(), `no screen "rule"`) {
+		t.Errorf("a console begins with no screen: %v", err)
+	}
 }
 
 // partOf says whether a scope is a screen's, or that of a part of it.
@@ -46,7 +51,7 @@ func partOf(scope, screen string) bool {
 }
 
 func TestEveryActionIsNamedAndExplained(t *testing.T) {
-	screens := screensOf(t)
+	screens := Screens()
 	names := map[string]bool{}
 	for _, a := range KeyMap() {
 		if a.Name == "" || len(a.Keys) == 0 || a.Short == "" || a.Long == "" {
@@ -67,7 +72,7 @@ func TestEveryActionIsNamedAndExplained(t *testing.T) {
 }
 
 func TestNoKeyMeansTwoThingsButOnPurpose(t *testing.T) {
-	for _, screen := range screensOf(t) {
+	for _, screen := range Screens() {
 		scopes := []string{screen}
 		for _, a := range KeyMap() {
 			if partOf(a.Scope, screen) && !slices.Contains(scopes, a.Scope) {
@@ -105,13 +110,49 @@ func clashes(scopes []string) (all []string) {
 }
 
 func TestKeysThatClashAreRefused(t *testing.T) {
-	for _, keys := range []map[string][]string{
-		{"refresh": {"t"}}, {"nothing": {"x"}}, {"refresh": {}}, {"keys.create": {"R"}},
+	for name, c := range map[string]struct {
+		keys map[string][]string
+		want string // empty: they are taken
+	}{
+		"another's, everywhere":                   {map[string][]string{"refresh": {"t"}}, `"t" is both refresh and window`},
+		"another's, on the screen":                {map[string][]string{"keys.create": {"R"}}, `"R" is both keys.create and keys.rotate`},
+		"one that has another meaning in lists":   {map[string][]string{"refresh": {"j"}}, `"j" is both refresh and down`},
+		"one that has another meaning somewhere":  {map[string][]string{"window": {"J"}}, `"J" is both window and rules.down`},
+		"one of everywhere, for a screen":         {map[string][]string{"rules.edit": {"r"}}, `"r" is both rules.edit and refresh`},
+		"one of the screen, for a part of it":     {map[string][]string{"rules.rollback": {"e"}}, `"e" is both rules.rollback and rules.edit`},
+		"twice the same":                          {map[string][]string{"help": {"f1", "f1"}}, `help has "f1" twice`},
+		"of no action":                            {map[string][]string{"nothing": {"x"}}, `no action "nothing"`},
+		"none":                                    {map[string][]string{"refresh": {}}, "refresh has no key"},
+		"one that no keyboard has":                {map[string][]string{"refresh": {"F5"}}, `no key "F5"`},
+		"of another screen":                       {map[string][]string{"rules.edit": {"T"}}, ""},
+		"of another part of the screen":           {map[string][]string{"rules.rollback": {"f2"}, "rules.order-apply": {"f2"}}, ""},
+		"what two share, moved together":          {map[string][]string{"traffic.explain": {"X"}, "traffic.rule": {"X"}}, ""},
+		"what was free, and what was given up":    {map[string][]string{"refresh": {"f5", "t"}, "window": {"w"}}, ""},
+		"with alt, a sign, and in another script": {map[string][]string{"refresh": {"alt+r", "alt+f5", "=", "ж", "ctrl+@", "shift+up"}}, ""},
 	} {
-		if _, err := newKeymap(keys); err == nil || !strings.Contains(err.Error(), "console.keys") {
-			t.Errorf("%v: %v", keys, err)
-		}
+		t.Run(name, func(t *testing.T) {
+			switch err := CheckKeys(c.keys); {
+			case c.want == "" && err != nil:
+				t.Error(err)
+			case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)):
+				t.Errorf("%v, and not %s", err, c.want)
+			}
+		})
 	}
+}
+
+func TestScreensHaveOtherKeys(t *testing.T) {
+	play(t, 120, 32, func(o *Options, _ *fake) { o.Keys = map[string][]string{"screen": {"f1", "f2", "ß", "f4", "f5"}} }, func(s *stage) {
+		s.press("ß")
+		s.sees("─ Rules ")
+		s.press("5")
+		s.sees("─ Rules ")
+		s.press("f5")
+		s.sees("─ Keys ")
+	})
+}
+
+func TestOtherKeysTakeThePlaceOfTheOwn(t *testing.T) {
 	m, err := newKeymap(map[string][]string{"refresh": {"f5"}})
 	if err != nil {
 		t.Fatal(err)
@@ -194,26 +235,39 @@ func after(t *testing.T, keys []string) (trace string) {
 	return trace
 }
 
-func TestEveryKeyOfTheMapDoesSomething(t *testing.T) {
-	screens := screensOf(t)
+// byWay gives the actions by what is pressed before them, the keys of a way between
+// spaces.
+func byWay(t *testing.T) map[string][]Action {
+	t.Helper()
+	screens := Screens()
+	ways := map[string][]Action{}
 	for _, a := range KeyMap() {
-		if a.Name == "suspend" {
-			continue // the runtime's: see TestSuspendIsTheRuntimes
+		way := []string{whereTo(a, screens)}
+		if more, known := wayTo(a.Name); known {
+			way = append(way, more...)
+		} else if more, known := wayTo("in " + a.Scope); known {
+			way = append(way, more...)
 		}
-		t.Run(a.Name, func(t *testing.T) {
-			way := []string{whereTo(a, screens)}
-			if more, known := wayTo(a.Name); known {
-				way = append(way, more...)
-			} else if more, known := wayTo("in " + a.Scope); known {
-				way = append(way, more...)
-			}
+		at := strings.Join(way, " ")
+		ways[at] = append(ways[at], a)
+	}
+	return ways
+}
+
+func TestEveryKeyOfTheMapDoesSomething(t *testing.T) {
+	for at, actions := range byWay(t) {
+		t.Run("after "+at, func(t *testing.T) {
+			t.Parallel()
+			way := strings.Fields(at)
 			without := after(t, way)
-			for _, key := range a.Keys {
-				if a.Name == "screen" && key == way[0] {
-					continue // it is there
-				}
-				if after(t, append(slices.Clone(way), key)) == without {
-					t.Errorf("after %v, %q does nothing; wayTo says what comes before", way, key)
+			for _, a := range actions {
+				for _, key := range a.Keys {
+					if a.Name == "suspend" || a.Name == "screen" && key == way[0] {
+						continue // the runtime's, see TestSuspendIsTheRuntimes; it is there
+					}
+					if after(t, append(slices.Clone(way), key)) == without {
+						t.Errorf("%s: after %v, %q does nothing; wayTo says what comes before", a.Name, way, key)
+					}
 				}
 			}
 		})
@@ -230,22 +284,20 @@ func TestSuspendIsTheRuntimes(t *testing.T) {
 }
 
 func TestHelpListsEveryActionThatCanBeDone(t *testing.T) {
-	screens := screensOf(t)
-	for _, a := range KeyMap() {
-		t.Run(a.Name, func(t *testing.T) {
+	for at, actions := range byWay(t) {
+		t.Run("after "+at, func(t *testing.T) {
+			t.Parallel()
 			play(t, 120, 32, filledWorld, func(s *stage) {
 				s.fill()
-				s.press(whereTo(a, screens))
-				if more, known := wayTo(a.Name); known && a.Scope != everywhere {
-					s.press(more...)
-				} else if more, known := wayTo("in " + a.Scope); known {
-					s.press(more...)
+				s.press(strings.Fields(at)...)
+				for _, a := range actions {
+					s.press("?")
+					long := []rune(a.Long)
+					s.pastes(string(long[:min(len(long), 16)]))
+					s.sees("Keys here", string(long[:min(len(long), 40)]), s.console.desk.look.keyText(a.Keys[0])+" ")
+					s.seesNot("nothing is called that")
+					s.press("esc")
 				}
-				s.press("?")
-				beginning := string([]rune(a.Long)[:min(len([]rune(a.Long)), 40)])
-				s.write(string([]rune(beginning)[:min(len([]rune(beginning)), 16)]))
-				s.sees("Keys here", beginning, s.console.desk.look.keyText(a.Keys[0])+" ")
-				s.seesNot("nothing is called that")
 			})
 		})
 	}
@@ -268,7 +320,7 @@ func TestThePageTellsOfEveryKey(t *testing.T) {
 	if !found || !ended {
 		t.Fatalf("%s lost the marks between which the keys stand", path)
 	}
-	want := before + keysBegin + "\n" + KeyMapMarkdown() + "\n" + keysEnd + after
+	want := before + keysBegin + "\n" + keyMapMarkdown() + "\n" + keysEnd + after
 	if string(page) == want {
 		return
 	}
@@ -281,7 +333,7 @@ func TestThePageTellsOfEveryKey(t *testing.T) {
 }
 
 func TestThePageIsOfTheKeyMap(t *testing.T) {
-	text := KeyMapMarkdown()
+	text := keyMapMarkdown()
 	for _, a := range KeyMap() {
 		if !strings.Contains(text, "`"+a.Name+"` |") {
 			t.Errorf("%s is not in it", a.Name)

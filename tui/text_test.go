@@ -184,3 +184,24 @@ func TestASeriesIsDrawnInItsRoom(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// TestWidthsThatAreCountedAtOnceAreRight compares with what looks at every letter.
+func TestWidthsThatAreCountedAtOnceAreRight(t *testing.T) {
+	pieces := append(oddTexts(), "a", "plain words", "─", "│", "▟", "⠀", "⣿", "█", "\x1b[1m", "\x1b[0m", "\x1b[38;5;1m", "\x1b[", "\x1b[2J", "\x1b", "m", "\u0301", "\ufe0f", "日", "■", "\t", "\xff")
+	plain := 0
+	rapid.Check(t, func(t *rapid.T) {
+		text := strings.Join(rapid.SliceOfN(rapid.SampledFrom(pieces), 0, 6).Draw(t, "text"), "")
+		if got, want := width(text), ansi.StringWidth(text); got != want {
+			t.Errorf("%q takes %d cells, and not %d", text, want, got)
+		}
+		if _, ok := plainWidth(text); ok && text != "" {
+			plain++
+		}
+	})
+	if plain == 0 {
+		t.Error("nothing was counted at once")
+	}
+	if n, ok := plainWidth("\x1b[1m│ ⣿\x1b[0m"); n != 3 || !ok {
+		t.Errorf("%d, %v", n, ok)
+	}
+}

@@ -3,7 +3,6 @@ package tui
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"strings"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -29,10 +28,10 @@ func (s *trafficScreen) explainShown() tea.Cmd {
 	}
 	id := row.id()
 	s.explained = whyTaken{id: id}
-	request, twin := explainRequest(row)
+	request := explainRequest(row)
 	var answer api.Explanation
 	return s.change(change{
-		only: true, twin: twin,
+		only: true, twin: explainTwin(&request),
 		call: func(ctx context.Context, c *api.Client) (_ string, err error) {
 			answer, err = c.Explain(ctx, request)
 			return "", err
@@ -53,8 +52,8 @@ func (s *trafficScreen) explainShown() tea.Cmd {
 }
 
 // explainRequest describes a request like one that was made, as far as it is
-// remembered, and the command that asks the same.
-func explainRequest(row *tailRow) (api.ExplainRequest, []string) {
+// remembered.
+func explainRequest(row *tailRow) api.ExplainRequest {
 	var q api.ExplainRequest
 	var model string
 	var stream bool
@@ -66,25 +65,16 @@ func explainRequest(row *tailRow) (api.ExplainRequest, []string) {
 		q = api.ExplainRequest{Method: f.Method, Path: f.Path, Key: f.Key, User: f.User}
 		model, stream = f.Model, f.Stream
 	}
-	twin := []string{"rules", "explain", "--path", q.Path}
-	if q.Method != http.MethodPost {
-		twin = append(twin, "--method", q.Method)
-	}
 	if model != "" {
 		q.Model = &model
-		twin = append(twin, "--model", model)
 	}
 	if stream {
 		q.Stream = &stream
-		twin = append(twin, "--stream")
 	}
 	if q.Key != "" {
 		q.User = "" // it comes with the key
-		twin = append(twin, "--key", q.Key)
-	} else if q.User != "" {
-		twin = append(twin, "--user", q.User)
 	}
-	return q, twin
+	return q
 }
 
 // drawExplained tells which rule takes such a request now.

@@ -1,6 +1,10 @@
 package tui
 
-import tea "github.com/charmbracelet/bubbletea"
+import (
+	"strings"
+
+	tea "github.com/charmbracelet/bubbletea"
+)
 
 // way is to another screen, and what is looked for there.
 type way struct {
@@ -11,9 +15,6 @@ type way struct {
 
 // filterer is a screen that can be told what to show.
 type filterer interface{ filterTo(text string) }
-
-// goTo shows another screen, by its name.
-func (d *desk) goTo(name string) { d.going = way{screen: name} }
 
 // goToRow shows another screen with the cursor on one of its rows.
 func (d *desk) goToRow(screen, row string) { d.going = way{screen: screen, row: row} }
@@ -36,4 +37,25 @@ func (c *console) walk() tea.Cmd {
 		f.filterTo(to.filter)
 	}
 	return c.show(s.name())
+}
+
+// show goes to a screen by its name.
+func (c *console) show(name string) tea.Cmd {
+	for i, s := range c.screens {
+		if s.name() == name {
+			c.at = i
+			return c.need()
+		}
+	}
+	return nil
+}
+
+// screenNamed finds a screen by its name, or by the beginning of it.
+func (c *console) screenNamed(name string) (screen, bool) {
+	for _, s := range c.screens {
+		if name != "" && strings.HasPrefix(s.name(), name) {
+			return s, true
+		}
+	}
+	return nil, false
 }

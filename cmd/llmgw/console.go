@@ -33,9 +33,9 @@ func newConsole(a *app) *cobra.Command {
 	c.Flags().BoolVar(&f.readOnly, "readonly", false, "look only, change nothing")
 	c.Flags().BoolVar(&f.mouse, "mouse", false, "rows and tabs can be clicked; M switches that as well")
 	c.Flags().StringVar(&f.theme, "theme", "", "dark or light; else as the terminal's background is (`NAME`)")
-	c.Flags().StringVar(&f.screen, "screen", "", "the screen to begin with: "+strings.Join(consoleScreens(), ", ")+" (`NAME`)")
+	c.Flags().StringVar(&f.screen, "screen", "", "the screen to begin with: "+strings.Join(tui.Screens(), ", ")+" (`NAME`)")
 	c.Flags().StringArrayVar(&f.keys, "key", nil, "other keys for an action, instead of its own: --key refresh=f5,r (`ACTION=KEY,KEY`)")
-	completeFlag(c, "screen", cobra.FixedCompletions(consoleScreens(), cobra.ShellCompDirectiveNoFileComp))
+	completeFlag(c, "screen", cobra.FixedCompletions(tui.Screens(), cobra.ShellCompDirectiveNoFileComp))
 	completeFlag(c, "theme", cobra.FixedCompletions(consoleThemes(), cobra.ShellCompDirectiveNoFileComp))
 	return c
 }
@@ -110,17 +110,12 @@ func (a *app) mustShow() error {
 
 func consoleThemes() []string { return []string{"dark", "light"} }
 
-// consoleScreens are the names of the screens, in the order of their numbers.
-func consoleScreens() []string {
-	return []string{"dashboard", "traffic", "rules", "upstreams", "keys", "users", "bindings", "usage", "system"}
-}
-
 // check refuses what is no theme, screen or action, and gives the other keys.
 func (f *consoleFlags) check() (map[string][]string, error) {
 	for _, c := range []struct {
 		flag, value string
 		words       []string
-	}{{"theme", f.theme, consoleThemes()}, {"screen", f.screen, consoleScreens()}} {
+	}{{"theme", f.theme, consoleThemes()}, {"screen", f.screen, tui.Screens()}} {
 		if c.value == "" {
 			continue
 		}

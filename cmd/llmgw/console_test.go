@@ -26,6 +26,8 @@ func TestWhatTheConsoleRefuses(t *testing.T) {
 		"another theme":                    {"xterm", []string{"--theme", "drak"}, []string{`--theme: "drak" is unknown; did you mean "dark"?`}},
 		"another screen":                   {"xterm", []string{"--screen", "upstream"}, []string{`--screen: "upstream" is unknown; did you mean "upstreams"?`}},
 		"keys of no action":                {"xterm", []string{"--key", "heap=f1"}, []string{`--key: there is no action "heap"`, `did you mean "help"?`}},
+		"a key that means something else":  {"xterm", []string{"--key", "refresh=t"}, []string{`--key: "t" is both refresh and window`, "llmgw help console"}},
+		"a key that no keyboard has":       {"xterm", []string{"--key", "refresh=F5"}, []string{`--key: refresh: there is no key "F5"`}},
 		"keys without an action":           {"xterm", []string{"--key", "f1"}, []string{`--key: "f1" is not ACTION=KEY,KEY`}},
 		"an action without keys":           {"xterm", []string{"--key", "help="}, []string{`--key: "help=" is not ACTION=KEY,KEY`}},
 		"a key that is empty":              {"xterm", []string{"--key", "help=f1,"}, []string{`a key that is empty`}},
@@ -51,11 +53,11 @@ func TestWhatTheConsoleRefuses(t *testing.T) {
 }
 
 func TestOtherKeysOfTheConsole(t *testing.T) {
-	got, err := otherKeys([]string{"help=f1", "help=ctrl+g,space", "leave=="}, tui.KeyMap())
+	got, err := otherKeys([]string{"help=f1", "help=ctrl+g", "traffic.pause=ctrl+t,space", "leave=="}, tui.KeyMap())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(map[string][]string{"help": {"f1", "ctrl+g", " "}, "leave": {"="}}, got); diff != "" {
+	if diff := cmp.Diff(map[string][]string{"help": {"f1", "ctrl+g"}, "traffic.pause": {"ctrl+t", " "}, "leave": {"="}}, got); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -103,6 +103,9 @@ func otherKeys(given []string, actions []tui.Action) (map[string][]string, error
 			other[name] = append(other[name], key)
 		}
 	}
+	if err := tui.CheckKeys(other); err != nil {
+		return nil, usage("--key: %v", err).withHint("what every key does: llmgw help console")
+	}
 	return other, nil
 }
 

@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// KeyMapMarkdown is KeyMap as the tables of a page: one for what holds everywhere,
+// keyMapMarkdown is KeyMap as the tables of a page: one for what holds everywhere,
 // one for what holds in lists, and one for each screen, with its parts.
-func KeyMapMarkdown() string {
+func keyMapMarkdown() string {
 	var scopes []string
 	for _, a := range KeyMap() {
 		if !slices.Contains(scopes, a.Scope) {
