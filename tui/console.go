@@ -19,6 +19,7 @@ const (
 	leastWidth    = 60
 	leastHeight   = 16
 	quietStart    = 150 * time.Millisecond // nothing is said of loading before
+	lastingStream = 5 * time.Second        // from then on a stream of events that ends is opened again at once
 )
 
 // console is the root: it hands keys and answers to whom they concern, and puts
@@ -132,7 +133,7 @@ func (c *console) listen() tea.Cmd {
 	if c.feed != nil {
 		c.feed.cancel()
 	}
-	c.desk.anew = false
+	c.desk.anew, c.desk.link.heard = false, time.Time{}
 	if c.desk.gateway.Client == nil {
 		return nil
 	}
@@ -243,9 +244,13 @@ func (c *console) hand(msg tea.Msg) tea.Cmd {
 
 // keep takes in what was loaded. A login that has ended is asked for again.
 func (c *console) keep(m loaded) tea.Cmd {
+	before := c.desk.books.me.value.Role
 	m.keep()
-	if m.err != nil && nobodyCalls(m.err) {
+	switch me := &c.desk.books.me; {
+	case m.err != nil && nobodyCalls(m.err):
 		return c.logOut(m.err)
+	case c.desk.link.state == deaf && before != "" && before != me.value.Role:
+		return c.goOn() // another role, which may be told more
 	}
 	return tea.Batch(c.hand(m), c.need()) // a screen may have something that rests on it
 }
@@ -314,6 +319,9 @@ func (c *console) linked(h api.Hello) {
 		c.spoil(everyBook())
 	}
 	l.hello = h
+	if l.heard.IsZero() {
+		l.heard = c.desk.now()
+	}
 }
 
 func (c *console) spoil(which []book) {
@@ -332,12 +340,19 @@ func (c *console) relisten(m relisten) tea.Cmd {
 	return c.listen()
 }
 
-// unlink takes in that the stream has ended, and tries again a little later.
+// unlink takes in that the stream has ended, and tries again: at once where it had
+// lasted, or else a little later. A role that may not listen is not told again.
 func (c *console) unlink(err error) tea.Cmd {
-	if nobodyCalls(err) {
-		return c.logOut(err)
-	}
 	l := &c.desk.link
+	switch {
+	case nobodyCalls(err):
+		return c.logOut(err)
+	case isRefused(err):
+		l.state, l.since, l.err = deaf, c.desk.now(), err
+		return c.need()
+	case l.state == live && !l.heard.IsZero() && c.desk.now().Sub(l.heard) >= lastingStream:
+		return c.listen() // the gateway ends every stream of a login sometime; whether it is gone shows at once
+	}
 	if l.state != lost {
 		l.state, l.since = lost, c.desk.now()
 	}
@@ -397,7 +412,7 @@ func (c *console) scopes() []string { return append(c.shown().scopes(), everywhe
 func (c *console) act(name, key string) tea.Cmd {
 	a := c.keys.named(name)
 	if a.Changes {
-		if why := c.desk.mayChange(); why != "" {
+		if why := c.desk.mayChange(a.Own); why != "" {
 			c.desk.complain(why)
 			return nil
 		}
@@ -453,7 +468,7 @@ func (c *console) refresh() tea.Cmd {
 		d.books.of(n.book).forgive()
 	}
 	switch d.link.state {
-	case lost:
+	case lost, deaf:
 		return c.listen()
 	case loggedOut:
 		return c.logInAgain()

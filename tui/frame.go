@@ -104,6 +104,8 @@ func (c *console) linkSign() string {
 		return l.bad.Render(l.gone) + " lost"
 	case loggedOut:
 		return l.warn.Render(l.ill) + " logged out"
+	case deaf:
+		return l.warn.Render(l.waiting) + " every " + span(untoldEvery)
 	}
 	return l.dim.Render(l.off + " " + l.more)
 }
@@ -208,7 +210,7 @@ func (c *console) footer() string {
 func (c *console) offered() []Action {
 	var all []Action
 	for _, a := range c.keys.in(c.scopes()) {
-		if a.Changes && c.desk.readOnly() {
+		if a.Changes && c.desk.readOnly() && (!a.Own || c.desk.options.ReadOnly) {
 			continue
 		}
 		if a.Scope == everywhere || c.shown().can(a.Name) {
