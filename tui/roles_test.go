@@ -164,3 +164,26 @@ func TestAPasswordIsKeptWhereTheGatewayWasNotReached(t *testing.T) {
 		s.sees("connection refused", "*****")
 	})
 }
+
+func TestWhereTheGatewayFindsACredentialIsAskedOfAdminsOnly(t *testing.T) {
+	for role, asked := range map[string]bool{"admin": true, "operator": false} {
+		play(t, 100, 30, func(_ *Options, f *fake) { f.answer("GET /me", api.Me{User: "lee", Role: role, Via: "login"}) }, func(s *stage) {
+			for _, key := range []string{"C", "n"} {
+				s.press("4", key)
+				s.sees("Secret")
+				if asked {
+					s.sees("or Reference")
+				} else {
+					s.seesNot("or Reference")
+				}
+				s.press("esc")
+			}
+			s.fake.answer("POST /upstreams/anthropic/credential/rotate", api.Upstream{Name: "anthropic"})
+			s.command("upstreams anthropic")
+			s.press("C")
+			s.write("sk-new")
+			s.press("ctrl+s")
+			s.did(`POST /upstreams/anthropic/credential/rotate {"name":"default","secret":"sk-new"}`)
+		})
+	}
+}
