@@ -82,7 +82,7 @@ func TestAContextThatThereIsNotChangesNothing(t *testing.T) {
 	var other *fake
 	play(t, 100, 30, withStaging(&other, t), func(s *stage) {
 		s.command("ctx moon")
-		s.sees("✕ context moon: no such context", "● prod")
+		s.sees("✕ context moon: no such context; there are prod, staging", "● prod")
 	})
 	play(t, 100, 30, nil, func(s *stage) {
 		s.command("ctx moon")

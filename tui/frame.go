@@ -150,6 +150,9 @@ func (c *console) bar() string {
 		if d.gateway.Login == nil {
 			text = "not allowed here (" + reason(link.err) + "); r tries again"
 		}
+		if token := d.gateway.Token; token != "" {
+			text = "the token of " + token + " is not valid here, or it has ended; unset it to log in"
+		}
 	case link.state == linking && d.now().Sub(link.since) >= slowLoad:
 		text = "waiting for " + clean(d.gateway.Where) + d.look.more + "  q cancels"
 	case link.partial != nil:

@@ -3,6 +3,7 @@ package tui
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	tea "github.com/charmbracelet/bubbletea"
 
@@ -25,7 +26,9 @@ func (c *console) logOut(err error) tea.Cmd {
 	}
 	d.link.state, d.link.since, d.link.err = loggedOut, d.now(), err
 	if d.gateway.Login == nil {
-		d.complain("not allowed here: " + reason(err))
+		if d.gateway.Token == "" { // else the bar says it
+			d.complain("not allowed here: " + reason(err))
+		}
 		return nil
 	}
 	d.open(c.loginForm(err))
@@ -101,7 +104,7 @@ func (c *console) switchTo(name string) tea.Cmd {
 	}
 	to, err := d.options.Connect(name)
 	if err != nil {
-		d.complain(reason(err))
+		d.complain(reason(err) + "; there are " + strings.Join(d.options.Contexts, ", "))
 		return nil
 	}
 	d.gateway = to
