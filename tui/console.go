@@ -9,6 +9,7 @@ import (
 
 	tea "github.com/charmbracelet/bubbletea"
 
+	"github.com/llmgw/llmgw/accounts"
 	"github.com/llmgw/llmgw/admin/api"
 )
 
@@ -249,8 +250,9 @@ func (c *console) keep(m loaded) tea.Cmd {
 	switch me := &c.desk.books.me; {
 	case m.err != nil && nobodyCalls(m.err):
 		return c.logOut(m.err)
-	case c.desk.link.state == deaf && before != "" && before != me.value.Role:
-		return c.goOn() // another role, which may be told more
+	case c.desk.link.state == deaf && before != "" && accounts.Role(me.value.Role).Covers(accounts.RoleViewer) &&
+		(before != me.value.Role || c.desk.now().Sub(c.desk.link.since) >= untoldEvery):
+		return c.goOn() // who has another role now may be told more
 	}
 	return tea.Batch(c.hand(m), c.need()) // a screen may have something that rests on it
 }
@@ -349,6 +351,7 @@ func (c *console) unlink(err error) tea.Cmd {
 		return c.logOut(err)
 	case isRefused(err):
 		l.state, l.since, l.err = deaf, c.desk.now(), err
+		c.spoil(everyBook()) // the role may have been another
 		return c.need()
 	case l.state == live && !l.heard.IsZero() && c.desk.now().Sub(l.heard) >= lastingStream:
 		return c.listen() // the gateway ends every stream of a login sometime; whether it is gone shows at once

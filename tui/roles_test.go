@@ -125,13 +125,28 @@ func TestAStreamThatTheGatewayEndsIsOpenedAgainWithoutAWord(t *testing.T) {
 	})
 }
 
+func TestARoleThatIsBackBeforeAnybodyLookedIsTriedAgain(t *testing.T) {
+	play(t, 120, 32, nil, func(s *stage) {
+		s.wait(time.Minute)
+		s.fake.refuse("GET /events", api.Error{Status: 403, Code: api.CodeDenied, Detail: "this needs the role viewer"})
+		_ = s.fake.events.Close()
+		s.wait(time.Second)
+		s.sees("every 15 s")
+		s.wait(30 * time.Second)
+		s.sees("every 15 s")
+		s.fake.forget("GET /events")
+		s.wait(20 * time.Second)
+		s.sees("● live")
+	})
+}
+
 func TestAViewerWhoBecomesAMemberIsToldSo(t *testing.T) {
 	play(t, 120, 32, nil, func(s *stage) {
 		s.press("6")
 		s.wait(time.Minute)
 		asMember(nil, s.fake)
 		_ = s.fake.events.Close()
-		s.wait(20 * time.Second)
+		s.wait(time.Second)
 		s.sees("ana (member)", "every 15 s")
 		s.seesNot("not reachable", "Log in")
 	})
