@@ -15,6 +15,8 @@ const (
 	loadLimit = 10 * time.Second
 	slowLoad  = 5 * time.Second
 	tryAgain  = 5 * time.Second // what could not be loaded again
+
+	untoldEvery = 15 * time.Second // for whoever is told of no change
 )
 
 // held is what was loaded of one kind, and how it stands. What was loaded stays
@@ -218,6 +220,9 @@ func (d *desk) loadNeeded(needs []need) tea.Cmd {
 	}
 	var all []tea.Cmd
 	for _, n := range needs {
+		if d.link.state == deaf && n.every == 0 {
+			n.every = untoldEvery
+		}
 		if d.books.of(n.book).old(d.now(), n.every) {
 			all = append(all, d.load(n.book))
 		}

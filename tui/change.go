@@ -18,6 +18,7 @@ const changeLimit = 60 * time.Second
 type change struct {
 	twin  []string // the words of the command that does the same: rules disable openai; nil: none does, or whoever asked logs it
 	books []book   // what is loaded again afterwards
+	own   bool     // it changes what is the person's own: any role may
 	only  bool     // it looks and changes nothing: whoever may read may do it
 	call  func(context.Context, *api.Client) (said string, err error)
 	then  func(said string) tea.Cmd // where it was done; nil: what it said is shown
@@ -34,7 +35,7 @@ type changed struct {
 
 // change does it, if that may be, and tells in the log of commands.
 func (d *desk) change(c change) tea.Cmd {
-	if why := d.mayChange(); why != "" && !c.only {
+	if why := d.mayChange(c.own); why != "" && !c.only {
 		d.complain(why)
 		if c.fails != nil {
 			return c.fails(errors.New(why))

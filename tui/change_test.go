@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aymanbagabas/go-osc52/v2"
 	tea "github.com/charmbracelet/bubbletea"
 
 	"github.com/llmgw/llmgw/admin/api"
@@ -190,5 +191,28 @@ func TestKeysThatCameTogetherAreTakenOneByOne(t *testing.T) {
 		s.sees("▸web-prod", "filter: web")
 		s.send(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("esc")}) // letters, not the key
 		s.sees("filter: webesc", "0 of 4 match")
+	})
+}
+
+func TestACommandOfTheLogIsCopiedWholeAndItsFlagsAreNotBroken(t *testing.T) {
+	play(t, 60, 16, nil, func(s *stage) {
+		for _, length := range []int{3, 5, 7, 9, 11, 13, 15, 17, 19} {
+			long := &change{twin: []string{"keys", "create", strings.Repeat("x", length), "--expires", "30d", "--tag", "plan=trial"}, call: func(context.Context, *api.Client) (string, error) { return "", nil }}
+			s.run(s.console.desk.change(*long))
+			s.wait(time.Second)
+			s.press("!")
+			for _, line := range strings.Split(s.text(), "\n") {
+				line = strings.TrimRight(line, " │")
+				if strings.HasSuffix(line, "-") {
+					t.Errorf("%d: a flag is broken:\n%s", length, s.text())
+				}
+			}
+			s.sees("y copies the newest")
+			s.press("y")
+			want := "llmgw keys create " + strings.Repeat("x", length) + " --expires 30d --tag plan=trial --context prod"
+			if !strings.Contains(s.out.String(), osc52.New(want).String()) {
+				t.Errorf("%q was not copied: %q", want, s.out.String())
+			}
+		}
 	})
 }

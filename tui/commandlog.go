@@ -1,6 +1,10 @@
 package tui
 
-import "time"
+import (
+	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
+)
 
 // keptCommands is how many commands the log remembers.
 const keptCommands = 200
@@ -48,6 +52,11 @@ func (d *desk) openLog() {
 		if e.err != nil {
 			p.lines = append(p.lines, "           "+d.look.bad.Render(reason(e.err)))
 		}
+	}
+	if n := len(d.log.entries); n > 0 {
+		newest := d.log.entries[n-1].text
+		p.foot = "y copies the newest  " + p.foot
+		p.keys = map[string]func() tea.Cmd{"y": func() tea.Cmd { return d.copies(newest) }}
 	}
 	if len(p.lines) == 0 {
 		p.lines = []string{"Nothing was changed yet. What is, stands here as the llmgw command that does the same."}

@@ -9,6 +9,7 @@ import (
 
 	tea "github.com/charmbracelet/bubbletea"
 
+	"github.com/llmgw/llmgw/accounts"
 	"github.com/llmgw/llmgw/admin/api"
 )
 
@@ -19,6 +20,7 @@ const (
 	leastWidth    = 60
 	leastHeight   = 16
 	quietStart    = 150 * time.Millisecond // nothing is said of loading before
+	lastingStream = 5 * time.Second        // from then on a stream of events that ends is opened again at once
 )
 
 // console is the root: it hands keys and answers to whom they concern, and puts
@@ -244,6 +246,7 @@ func (c *console) hand(msg tea.Msg) tea.Cmd {
 
 // keep takes in what was loaded. A login that has ended is asked for again.
 func (c *console) keep(m loaded) tea.Cmd {
+	before := c.desk.books.me.value.Role
 	m.keep()
 	switch l := &c.desk.link; {
 	case !noAnswer(m.err):
@@ -251,8 +254,12 @@ func (c *console) keep(m loaded) tea.Cmd {
 	case l.mute.IsZero():
 		l.mute = c.desk.now() // a gateway that hangs keeps its stream for a while; calls tell sooner
 	}
-	if m.err != nil && nobodyCalls(m.err) {
+	switch me := &c.desk.books.me; {
+	case m.err != nil && nobodyCalls(m.err):
 		return c.logOut(m.err)
+	case c.desk.link.state == deaf && before != "" && accounts.Role(me.value.Role).Covers(accounts.RoleViewer) &&
+		(before != me.value.Role || c.desk.now().Sub(c.desk.link.since) >= untoldEvery):
+		return c.goOn() // who has another role now may be told more
 	}
 	return tea.Batch(c.hand(m), c.need()) // a screen may have something that rests on it
 }

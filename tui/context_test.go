@@ -82,7 +82,7 @@ func TestAContextThatThereIsNotChangesNothing(t *testing.T) {
 	var other *fake
 	play(t, 100, 30, withStaging(&other, t), func(s *stage) {
 		s.command("ctx moon")
-		s.sees("✕ context moon: no such context", "● prod")
+		s.sees("✕ context moon: no such context; there are prod, staging", "● prod")
 	})
 	play(t, 100, 30, nil, func(s *stage) {
 		s.command("ctx moon")
@@ -163,3 +163,15 @@ func TestTheCommandLineQuits(t *testing.T) {
 
 // timeless is a frame without its first line, which has the time.
 func timeless(frame string) string { return frame[len(firstLine(frame)):] }
+
+func TestTheCommandLineGoesToARowOfWhatIsNotLoadedYet(t *testing.T) {
+	play(t, 100, 30, nil, func(s *stage) {
+		s.command("users lee")
+		s.sees("6 Users", "▸lee")
+		s.seesNot("there is no lee")
+	})
+	play(t, 100, 30, nil, func(s *stage) {
+		s.command("users nobody")
+		s.sees("✕ there is no nobody among them", "▸dana")
+	})
+}

@@ -67,10 +67,11 @@ func (d *desk) listenTo(q api.EventQuery) {
 	d.follow, d.link.after, d.anew = q, "", true
 }
 
-// mayChange says why nothing can be changed now; empty: it can.
-func (d *desk) mayChange() string {
+// mayChange says why nothing can be changed now; empty: it can. What is the
+// person's own, whatever the role.
+func (d *desk) mayChange(own bool) string {
 	switch {
-	case d.readOnly():
+	case d.readOnly() && (!own || d.options.ReadOnly):
 		return "read-only: " + d.whyReadOnly()
 	case d.link.lost():
 		return "the gateway is not reachable; nothing can be changed"
@@ -86,12 +87,28 @@ func (d *desk) whyReadOnly() string {
 	if d.options.ReadOnly {
 		return "the console was started with --readonly"
 	}
-	me := &d.books.me
-	if role := accounts.Role(me.value.Role); me.there() && !role.Covers(accounts.RoleOperator) {
+	if me := &d.books.me; !d.operates() {
 		return "the role " + me.value.Role + " changes nothing"
 	}
 	return ""
 }
+
+// operates says whether the person's role may change what is not their own. It is
+// taken for granted until the gateway has said who they are.
+func (d *desk) operates() bool {
+	me := &d.books.me
+	return !me.there() || accounts.Role(me.value.Role).Covers(accounts.RoleOperator)
+}
+
+// isMe says whether the person is the user of that name. On the socket nobody is
+// one.
+func (d *desk) isMe(user string) bool {
+	me := &d.books.me
+	return me.there() && me.value.Via != viaSocket && me.value.User == user
+}
+
+// viaSocket is what api.Me says of a call through the socket.
+const viaSocket = "socket"
 
 // nounOf is the kind of a subject: "key" of "key:key_01…".
 func nounOf(subject string) string {

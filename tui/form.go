@@ -181,7 +181,7 @@ func (f *form) refused(err error) {
 	for _, p := range problemsOf(err) {
 		if one := f.fieldOf(p.Field); one != nil {
 			one.problem = clean(p.Message)
-		} else if p.Message != "" {
+		} else if message := clean(p.Message); message != "" && !strings.Contains(f.problem, message) {
 			f.problem += ". " + clean(strings.TrimSpace(p.Field+" "+p.Message))
 		}
 	}

@@ -130,6 +130,8 @@ func (c *console) linkSign() string {
 		return l.bad.Render(l.gone) + " lost"
 	case loggedOut:
 		return l.warn.Render(l.ill) + " logged out"
+	case deaf:
+		return l.warn.Render(l.waiting) + " every " + span(untoldEvery)
 	}
 	return l.dim.Render(l.off + " " + l.more)
 }
@@ -173,6 +175,9 @@ func (c *console) bar() string {
 		text = "not logged in (" + reason(link.err) + "); r logs in"
 		if d.gateway.Login == nil {
 			text = "not allowed here (" + reason(link.err) + "); r tries again"
+		}
+		if token := d.gateway.Token; token != "" {
+			text = "the token of " + token + " is not valid here, or it has ended; unset it to log in"
 		}
 	case link.state == linking && d.now().Sub(link.since) >= slowLoad:
 		text = "waiting for " + clean(d.gateway.Where) + d.look.more + "  q cancels"
@@ -254,7 +259,7 @@ func (c *console) footer() string {
 func (c *console) offered() []Action {
 	var all []Action
 	for _, a := range c.keys.in(c.scopes()) {
-		if a.Changes && c.desk.readOnly() {
+		if a.Changes && c.desk.readOnly() && (!a.Own || c.desk.options.ReadOnly) {
 			continue
 		}
 		if a.Scope == everywhere || c.shown().can(a.Name) {

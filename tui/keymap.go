@@ -19,6 +19,7 @@ type Action struct {
 	Short   string   // one or two words, for the footer
 	Long    string   // a sentence's worth, for the help
 	Changes bool     // it changes the gateway: not for those who may only look
+	Own     bool     // but for what is their own: the screen knows what that is
 	Quiet   bool     // not in the footer
 }
 

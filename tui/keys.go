@@ -16,7 +16,7 @@ func keysKeys() []Action {
 		{Name: "keys.create", Scope: "keys", Keys: []string{"n"}, Short: "new", Long: "make a key; it is shown once", Changes: true},
 		{Name: "keys.edit", Scope: "keys", Keys: []string{"e"}, Short: "edit", Long: "change its name, owner, models, tags or end", Changes: true},
 		{Name: "keys.switch", Scope: "keys", Keys: []string{" "}, Short: "on/off", Long: "disable or enable the key", Changes: true},
-		{Name: "keys.rotate", Scope: "keys", Keys: []string{"R"}, Short: "rotate", Long: "give the key a new secret; the old one has its grace", Changes: true},
+		{Name: "keys.rotate", Scope: "keys", Keys: []string{"R"}, Short: "rotate", Long: "give the key a new secret; the old one has its grace", Changes: true, Own: true},
 		{Name: "keys.revoke", Scope: "keys", Keys: []string{"ctrl+d"}, Short: "revoke", Long: "end the key for good, and its streams; asks first", Changes: true},
 	}
 }
@@ -113,7 +113,7 @@ func (s *keysScreen) can(action string) bool {
 		return row != nil && row.State != keyRevoked
 	case "keys.rotate":
 		row := s.row()
-		return row != nil && row.State != keyRevoked && row.State != keyExpired
+		return row != nil && row.State != keyRevoked && row.State != keyExpired && (s.operates() || s.isMe(row.User))
 	}
 	return s.list.can(action)
 }

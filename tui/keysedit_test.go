@@ -174,6 +174,17 @@ func TestProblemsStandBesideTheirFields(t *testing.T) {
 	})
 }
 
+func TestAProblemWithoutAFieldIsToldOnce(t *testing.T) {
+	play(t, 100, 30, nil, func(s *stage) {
+		s.fake.refuse("PATCH /keys/ci-bot", api.Error{Status: 422, Code: api.CodeInvalid, Detail: "limits: are more than 9", Problems: []api.Problem{{Field: "limits", Message: "are more than 9"}}})
+		s.press("5", "e")
+		s.write("x")
+		s.press("ctrl+s")
+		s.sees("limits: are more than 9")
+		s.seesNot("9. limits")
+	})
+}
+
 func TestARefusalThatComesAfterTheFormWasLeftIsTold(t *testing.T) {
 	play(t, 100, 30, nil, func(s *stage) {
 		answer := make(chan struct{})

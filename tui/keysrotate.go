@@ -18,17 +18,17 @@ const usualGrace = "24h"
 
 // rotateForm asks how long the secret that a key has stays valid.
 func (s *keysScreen) rotateForm(k *api.Key) *form {
-	name := k.Name
+	name, own := k.Name, s.isMe(k.User)
 	f := &form{
 		look: s.look, title: "Rotate " + clean(name),
 		intro:  []string{"The key gets a new secret, which is shown once. Last used " + s.since(k.LastUsedAt) + "."},
 		fields: []*field{choiceField("grace", "The old one ends after", graces(), usualGrace, "")},
 	}
-	f.submit = func(f *form) tea.Cmd { return s.rotateKey(name, f) }
+	f.submit = func(f *form) tea.Cmd { return s.rotateKey(name, own, f) }
 	return f
 }
 
-func (s *keysScreen) rotateKey(name string, f *form) tea.Cmd {
+func (s *keysScreen) rotateKey(name string, own bool, f *form) tea.Cmd {
 	grace := f.value("grace")
 	wanted := api.RotateKey{Grace: grace}
 	if after, err := longTime(grace); err == nil { // 0s is none, and stays as it is
@@ -36,7 +36,7 @@ func (s *keysScreen) rotateKey(name string, f *form) tea.Cmd {
 	}
 	var made api.CreatedKey
 	return s.submits(f, change{
-		twin: []string{"keys", "rotate", name, "--grace", grace}, books: []book{bookKeys},
+		twin: []string{"keys", "rotate", name, "--grace", grace}, books: []book{bookKeys}, own: own,
 		call: func(ctx context.Context, c *api.Client) (_ string, err error) {
 			made, err = c.RotateKey(ctx, name, wanted)
 			return "key " + name + " rotated", err

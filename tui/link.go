@@ -22,6 +22,7 @@ type link struct {
 	tally   api.Tally
 	missed  int64 // events that came faster than they could be taken, and what earlier streams dropped
 	partial *api.Partial
+	heard   time.Time // when this stream began; zero: it has not
 }
 
 type linkState int
@@ -31,6 +32,7 @@ const (
 	live
 	lost
 	loggedOut
+	deaf // the person's role is told nothing of what happens
 )
 
 // lost says whether what is shown may be old.
@@ -117,6 +119,12 @@ func advice(err error) string {
 func isCode(err error, code string) bool {
 	var refusal *api.Error
 	return errors.As(err, &refusal) && refusal.Code == code
+}
+
+// isRefused says whether the person's role may not do what was asked, or see it.
+func isRefused(err error) bool {
+	var refusal *api.Error
+	return errors.As(err, &refusal) && refusal.Code == api.CodeDenied && refusal.Status == 403
 }
 
 // nobodyCalls says whether the call was refused since no login, or one that has

@@ -22,6 +22,7 @@ type list[T any] struct {
 	opened  bool                          // the detail fills the screen
 	filter  *textinput.Model              // while one is written
 	problem string                        // with the filter that is written
+	wanted  string                        // the id of the row to go to once there are rows
 	from    bookState                     // what the rows were taken from
 }
 
@@ -32,6 +33,11 @@ func (s *list[T]) sync() bookState {
 		s.table.set(rows)
 	}
 	s.from = state
+	if wanted := s.wanted; wanted != "" && state.there {
+		if s.wanted = ""; !s.table.goTo(wanted) {
+			s.complain("there is no " + clean(wanted) + " among them")
+		}
+	}
 	return state
 }
 
@@ -43,9 +49,12 @@ func (s *list[T]) row() *T {
 
 func (s *list[T]) writes() bool { return s.filter != nil }
 
-// find puts the cursor on a row by its id.
+// find puts the cursor on a row by its id: at once, or when the rows have come.
 func (s *list[T]) find(id string) bool {
-	s.sync()
+	if state := s.sync(); !state.there {
+		s.wanted = id
+		return true
+	}
 	return s.table.goTo(id)
 }
 

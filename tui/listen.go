@@ -13,7 +13,7 @@ func (c *console) listen() tea.Cmd {
 	if c.feed != nil {
 		c.feed.cancel()
 	}
-	c.desk.anew = false
+	c.desk.anew, c.desk.link.heard = false, time.Time{}
 	if c.desk.gateway.Client == nil {
 		return nil
 	}
@@ -82,6 +82,9 @@ func (c *console) linked(h api.Hello) {
 		c.spoil(everyBook())
 	}
 	l.hello = h
+	if l.heard.IsZero() {
+		l.heard = c.desk.now()
+	}
 }
 
 // hearAgain ends the silence of a gateway. What it did not answer is asked again.
@@ -111,12 +114,20 @@ func (c *console) relisten(m relisten) tea.Cmd {
 	return c.listen()
 }
 
-// unlink takes in that the stream has ended, and tries again a little later.
+// unlink takes in that the stream has ended, and tries again: at once where it had
+// lasted, or else a little later. A role that may not listen is not told again.
 func (c *console) unlink(err error) tea.Cmd {
-	if nobodyCalls(err) {
-		return c.logOut(err)
-	}
 	l := &c.desk.link
+	switch {
+	case nobodyCalls(err):
+		return c.logOut(err)
+	case isRefused(err):
+		l.state, l.since, l.err = deaf, c.desk.now(), err
+		c.spoil(everyBook()) // the role may have been another
+		return c.need()
+	case l.state == live && !l.heard.IsZero() && c.desk.now().Sub(l.heard) >= lastingStream:
+		return c.listen() // the gateway ends every stream of a login sometime; whether it is gone shows at once
+	}
 	if l.state != lost {
 		l.state, l.since = lost, c.desk.now()
 	}

@@ -3,6 +3,7 @@ package tui
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	tea "github.com/charmbracelet/bubbletea"
 
@@ -25,7 +26,9 @@ func (c *console) logOut(err error) tea.Cmd {
 	}
 	d.link.state, d.link.since, d.link.err = loggedOut, d.now(), err
 	if d.gateway.Login == nil {
-		d.complain("not allowed here: " + reason(err))
+		if d.gateway.Token == "" { // else the bar says it
+			d.complain("not allowed here: " + reason(err))
+		}
 		return nil
 	}
 	d.open(c.loginForm(err))
@@ -59,10 +62,15 @@ func (c *console) loginForm(why error) *form {
 // reconnected goes on after a login, as if nothing had been.
 func (c *console) reconnected(m reconnected) tea.Cmd {
 	if m.err != nil {
-		m.form.forget() // it was the wrong one
+		if nobodyCalls(m.err) {
+			m.form.forget() // it was the wrong one
+		}
 		return c.hand(formRefused(m))
 	}
 	c.hand(formDone{m.form})
+	if me := &c.desk.books.me; me.there() && me.value.User != m.form.value("user") {
+		return c.begin() // it is not for them what the one before was shown, or wrote
+	}
 	return c.goOn()
 }
 
@@ -96,14 +104,21 @@ func (c *console) switchTo(name string) tea.Cmd {
 	}
 	to, err := d.options.Connect(name)
 	if err != nil {
-		d.complain(reason(err))
+		d.complain(reason(err) + "; there are " + strings.Join(d.options.Contexts, ", "))
 		return nil
 	}
+	d.gateway = to
+	d.say(fmt.Sprintf("context %s", name))
+	return c.begin()
+}
+
+// begin shows the gateway as if the console had only been started.
+func (c *console) begin() tea.Cmd {
+	d := c.desk
 	d.generation++
-	d.gateway, d.books, d.log, d.follow = to, books{}, commandLog{}, api.EventQuery{}
+	d.books, d.log, d.follow = books{}, commandLog{}, api.EventQuery{}
 	d.link = link{since: d.now()}
 	c.overlays = nil
 	c.build()
-	d.say(fmt.Sprintf("context %s", name))
 	return tea.Batch(c.listen(), d.load(bookMe), c.need())
 }

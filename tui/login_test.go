@@ -87,3 +87,13 @@ func TestALoginNeedsUserAndPassword(t *testing.T) {
 		s.sees("user and password are needed")
 	})
 }
+
+func TestATokenThatIsRefusedIsToldByItsName(t *testing.T) {
+	play(t, 100, 30, func(o *Options, f *fake) {
+		o.Gateway.Token = "LLMGW_TOKEN"
+		f.deniesAll()
+	}, func(s *stage) {
+		s.sees("the token of LLMGW_TOKEN is not valid here, or it has ended; unset it to log in")
+		s.seesNot("Log in to", "r logs in")
+	})
+}

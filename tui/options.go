@@ -46,6 +46,8 @@ type Gateway struct {
 	Twin   string // what a command needs to reach the same one: "--context prod"; empty: nothing
 	User   string // who logs in there, as far as is known
 
+	Token string // where the token is from that calls are made with: "LLMGW_TOKEN"; empty: there is none
+
 	// Login starts a session in place of one that has ended. nil: there are no
 	// logins here, as on the socket.
 	Login func(ctx context.Context, user string, password accounts.Secret) error

@@ -43,7 +43,7 @@ func (c *console) scopes() []string { return append(c.shown().scopes(), everywhe
 func (c *console) act(name, key string) tea.Cmd {
 	a := c.keys.named(name)
 	if a.Changes {
-		if why := c.desk.mayChange(); why != "" {
+		if why := c.desk.mayChange(a.Own); why != "" {
 			c.desk.complain(why)
 			return nil
 		}
@@ -99,7 +99,7 @@ func (c *console) refresh() tea.Cmd {
 		d.books.of(n.book).forgive()
 	}
 	switch d.link.state {
-	case lost:
+	case lost, deaf:
 		return c.listen()
 	case loggedOut:
 		return c.logInAgain()

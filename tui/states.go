@@ -22,6 +22,9 @@ func (d *desk) instead(s bookState, empty emptiness, shown, all, w, h int) strin
 		if hint := advice(s.err); hint != "" {
 			lines = append(lines, hint)
 		}
+		if isRefused(s.err) {
+			lines = append(lines, "", "What is your own: the keys on the screen Keys, and on the screen Users "+l.key.Render(l.keyText(d.keys.named("users.password").Keys[0]))+" sets your password")
+		}
 		lines = append(lines, "", l.key.Render("r")+" tries again")
 	case !s.there && d.link.lost() && s.asked.IsZero():
 		lines = []string{"Not loaded: " + d.whyLost(), "", l.key.Render("r") + " tries again"}

@@ -195,6 +195,26 @@ func wrap(text string, w int) []string {
 	if w <= 0 {
 		return nil
 	}
+	if !strings.Contains(text, " -") || strings.Contains(text, unbroken) {
+		return wrapped(text, w)
+	}
+	words := strings.Split(text, " ")
+	for i, word := range words {
+		if strings.HasPrefix(word, "-") { // a flag: what is behind its dashes is no line of its own
+			words[i] = strings.ReplaceAll(word, "-", unbroken)
+		}
+	}
+	lines := wrapped(strings.Join(words, " "), w)
+	for i := range lines {
+		lines[i] = strings.ReplaceAll(lines[i], unbroken, "-")
+	}
+	return lines
+}
+
+// unbroken is a hyphen behind which no line ends.
+const unbroken = "\u2011"
+
+func wrapped(text string, w int) []string {
 	const ends = " /,;" // behind these a line may end
 	lines := strings.Split(ansi.Wrap(text, w, ends), "\n")
 	if longest(lines) > w { // it gives one of those its cell, even where there is none

@@ -158,7 +158,7 @@ func (s *trafficScreen) drawRows(w, h int) string {
 // insteadOfTail is what stands where there are no rows.
 func (s *trafficScreen) insteadOfTail(w, h int) string {
 	state := bookState{there: s.ring.len() > 0 || s.link.state == live, asked: s.link.since, at: s.now()}
-	if s.link.state == lost {
+	if s.link.state == lost || s.link.state == deaf {
 		state.err = s.link.err
 	}
 	empty := emptiness{"No requests in the last " + span(feedBacklog) + ". They stand here as they come.", "llmgw chat hello sends one"}

@@ -271,7 +271,7 @@ func TestARefusedCredentialIsKeptInTheForm(t *testing.T) {
 		f.refuse("POST /upstreams/openai-eu/credential/rotate", api.Error{Status: 422, Code: api.CodeInvalid, Detail: "secret: must be one line of ASCII without spaces", Problems: []api.Problem{{Field: "secret", Message: "must be one line of ASCII without spaces"}}})
 	}, func(s *stage) {
 		s.press("4", "j", "C", "ctrl+s")
-		s.sees("give a secret or a reference")
+		s.sees("no secret is given")
 		s.did()
 		s.write(credentialCanary)
 		s.press("ctrl+s")
@@ -295,7 +295,7 @@ func TestCredentialsAsTheyAreAskedFor(t *testing.T) {
 		"a secret by itself": {"", credentialCanary, "", "a reference is"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := &form{fields: secretFields()}
+			f := &form{fields: newUpstreams(&desk{look: plainLook()}).secretFields()}
 			f.fields[0].rewrite(c.secret)
 			f.fields[1].rewrite(c.reference)
 			_, flags, problem := credentialOf(f)

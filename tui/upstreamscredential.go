@@ -6,6 +6,7 @@ import (
 
 	tea "github.com/charmbracelet/bubbletea"
 
+	"github.com/llmgw/llmgw/accounts"
 	"github.com/llmgw/llmgw/admin/api"
 )
 
@@ -18,12 +19,14 @@ const (
 	waySet    = "set"
 )
 
-// secretFields ask for a secret or for where the gateway finds one.
-func secretFields() []*field {
-	return []*field{
-		hiddenField("secret", "Secret", "it is not shown, and kept sealed"),
-		writtenField("reference", "or Reference", "", "env:NAME or file:/PATH, read by the gateway"),
+// secretFields ask for a secret or for where the gateway finds one, which only an
+// admin may say.
+func (s *upstreamsScreen) secretFields() []*field {
+	fields := []*field{hiddenField("secret", "Secret", "it is not shown, and kept sealed")}
+	if me := &s.books.me; !me.there() || accounts.Role(me.value.Role).Covers(accounts.RoleAdmin) {
+		fields = append(fields, writtenField("reference", "or Reference", "", "env:NAME or file:/PATH, read by the gateway"))
 	}
+	return fields
 }
 
 // credentialOf reads the fields of secretFields, and gives the flags that say the
@@ -58,8 +61,8 @@ func (s *upstreamsScreen) credentialForm(u *api.Upstream) *form {
 	f.fields = append([]*field{
 		choiceField("way", "How", ways, ways[0], ""),
 		writtenField("name", "Which", name, credentialNames(u)),
-	}, secretFields()...)
-	f.at = len(f.fields) - 2
+	}, s.secretFields()...)
+	f.at = 2 // the secret
 	upstream, several := u.Name, len(u.Credentials) > 1
 	f.submit = func(f *form) tea.Cmd { return s.giveCredential(f, upstream, several) }
 	return f
@@ -77,7 +80,7 @@ func credentialNames(u *api.Upstream) string {
 func (s *upstreamsScreen) giveCredential(f *form, upstream string, several bool) tea.Cmd {
 	wanted, flags, problem := credentialOf(f)
 	if problem == "" && len(flags) == 0 {
-		problem = "give a secret or a reference"
+		problem = "no secret is given"
 	}
 	if problem != "" {
 		f.problem = problem

@@ -22,7 +22,7 @@ func (s *upstreamsScreen) newUpstreamForm() *form {
 		writtenField("url", "URL", "", "the provider's own, where it has one"),
 		writtenField("auth", "Auth", "", "the provider's; or bearer, header:NAME, query:NAME, none"),
 		writtenField("models", "Models", "", "not listed: any; or gpt-5, gpt-5-mini"),
-	}, secretFields()...)}
+	}, s.secretFields()...)}
 	f.submit = func(f *form) tea.Cmd { return s.createUpstream(f) }
 	return f
 }

@@ -17,7 +17,7 @@ func usersKeys() []Action {
 		{Name: "users.create", Scope: "users", Keys: []string{"n"}, Short: "new", Long: "make a user, with or without a password", Changes: true},
 		{Name: "users.edit", Scope: "users", Keys: []string{"e"}, Short: "edit", Long: "change the user's name, role, address or tags", Changes: true},
 		{Name: "users.switch", Scope: "users", Keys: []string{" "}, Short: "on/off", Long: "disable or enable the user, keys and logins; asks first", Changes: true},
-		{Name: "users.password", Scope: "users", Keys: []string{"P"}, Short: "password", Long: "set the user's password, and end the user's logins", Changes: true},
+		{Name: "users.password", Scope: "users", Keys: []string{"P"}, Short: "password", Long: "set the user's password, and end the user's logins", Changes: true, Own: true},
 		{Name: "users.delete", Scope: "users", Keys: []string{"ctrl+d"}, Short: "delete", Long: "remove the user, who owns no key any more; asks first", Changes: true},
 	}
 }
@@ -137,15 +137,6 @@ func (s *usersScreen) mayLookInto(u *api.User) bool {
 	return me.there() && (me.value.User == u.Name || accounts.Role(me.value.Role).Covers(accounts.RoleAdmin))
 }
 
-// isMe says whether the person is that user. On the socket nobody is one.
-func (s *usersScreen) isMe(u *api.User) bool {
-	me := &s.books.me
-	return me.there() && me.value.Via != viaSocket && me.value.User == u.Name
-}
-
-// viaSocket is what api.Me says of a call through the socket.
-const viaSocket = "socket"
-
 // may says whether the person's role covers that of a user, without which nothing
 // of the user can be changed.
 func (s *usersScreen) may(u *api.User) bool {
@@ -163,9 +154,11 @@ func (s *usersScreen) can(action string) bool {
 	switch action {
 	case "users.create":
 		return true
-	case "users.edit", "users.password":
+	case "users.edit":
 		row := s.row()
 		return row != nil && s.may(row)
+	case "users.password":
+		return s.passwordOf() != nil
 	case "users.switch", "users.delete":
 		return len(s.mine()) > 0
 	}
@@ -182,7 +175,7 @@ func (s *usersScreen) do(action string) tea.Cmd {
 	case "users.edit":
 		s.open(s.editUserForm(s.row()))
 	case "users.password":
-		s.open(s.passwordForm(s.row()))
+		s.open(s.passwordForm(s.passwordOf()))
 	case "users.switch":
 		s.open(s.askSwitch(s.mine()))
 	case "users.delete":

@@ -59,7 +59,7 @@ func (s *usersScreen) tellOf(q *question, users []api.User) (names []string) {
 	for i := range users {
 		u := &users[i]
 		line := s.look.bold.Render(clean(u.Name)) + "  " + clean(u.Role) + ", owns " + plural(u.Keys, "key")
-		if s.isMe(u) {
+		if s.isMe(u.Name) {
 			line += ", and is you"
 		}
 		q.lines = append(q.lines, line)

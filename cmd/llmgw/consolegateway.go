@@ -114,6 +114,7 @@ func (v *viewing) show(to goal, twin string) (tui.Gateway, error) {
 	if who != nil {
 		s := newSession(who)
 		options.Bearer, options.Renew = s.bearer, s.renew
+		shown.Token = who.source
 		if who.token.IsZero() {
 			shown.Login = s.login
 		}
