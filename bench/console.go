@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"time"
@@ -76,8 +75,6 @@ func (c *screen) taken() (u taken, err error) {
 	return u, err
 }
 
-var droppedForm = regexp.MustCompile(`[0-9][0-9.,kMG]* dropped`)
-
 // consoleFlood prints what a console takes while it is sent events at a rate.
 func (s *stand) consoleFlood(ctx context.Context) error {
 	f, err := startFlood(ctx, filepath.Join(s.dir, "flood"), s.rate)
@@ -119,7 +116,7 @@ func (s *stand) floodOne(ctx context.Context, f *flood, name string, t *table) (
 	}
 	took := after.at.Sub(before.at).Seconds()
 	t.add(name, fmt.Sprintf("%.0f", float64(f.sent.Load()-sent)/took), fmt.Sprintf("%.1f%%", 100*(after.cpu-before.cpu).Seconds()/took),
-		fmt.Sprintf("%.0f", float64(after.written-before.written)/took), oneDecimal(float64(before.resident)/1e6), oneDecimal(float64(after.resident)/1e6), c.saysLast(droppedForm))
+		fmt.Sprintf("%.0f", float64(after.written-before.written)/took), oneDecimal(float64(before.resident)/1e6), oneDecimal(float64(after.resident)/1e6), c.says())
 	return nil
 }
 
@@ -187,7 +184,7 @@ func (s *stand) besideOnce(ctx context.Context, l *load, into *series, name stri
 			return "", errors.Join(err, c.close())
 		}
 		defer func() {
-			says = c.saysLast(droppedForm)
+			says = c.says()
 			err = errors.Join(err, c.close())
 		}()
 	}

@@ -27,10 +27,11 @@ type screen struct {
 	last    []byte // what was written last
 	watched []byte // a text that is waited for
 	at      time.Time
+	dropped string // what it said last of events that it did not show
 	closed  chan struct{}
 }
 
-// keptScreen is enough for the last few frames.
+// keptScreen is enough for the first frames.
 const keptScreen = 256 << 10
 
 // openScreen starts a console beside the gateway of a data directory, 120x32, and
@@ -69,6 +70,9 @@ func (c *screen) take(text []byte, now time.Time) {
 	if c.at.IsZero() && bytes.Contains(c.last, c.watched) {
 		c.at = now
 	}
+	if said := droppedForm.FindAll(escapes.ReplaceAll(text, nil), -1); len(said) > 0 {
+		c.dropped = string(said[len(said)-1])
+	}
 	c.last = append(c.last[:0], c.last[max(0, len(c.last)-keptScreen):]...)
 }
 
@@ -100,15 +104,19 @@ func (c *screen) bytes() int64 {
 	return c.written
 }
 
-var escapes = regexp.MustCompile(`\x1b\[[0-9;?]*[a-zA-Z]`)
+var (
+	escapes     = regexp.MustCompile(`\x1b\[[0-9;?]*[a-zA-Z]`)
+	droppedForm = regexp.MustCompile(`[0-9][0-9.,kMG]* dropped`)
+)
 
-// saysLast gives the last text of a form that was written.
-func (c *screen) saysLast(form *regexp.Regexp) string {
-	found := form.FindAll(escapes.ReplaceAll(c.text(), nil), -1)
-	if len(found) == 0 {
+// says is what it says of events that it did not show.
+func (c *screen) says() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.dropped == "" {
 		return noFigure
 	}
-	return string(found[len(found)-1])
+	return c.dropped
 }
 
 // close types q, and kills what does not end then.
