@@ -200,7 +200,7 @@ func (t *told) held(match map[string]any) string {
 				parts = append(parts, field+" "+clean(name)+" "+t.look.yes)
 			}
 		case field == "model":
-			parts = append(parts, "model "+t.look.yes+" ("+scalarText(value)+")")
+			parts = append(parts, "model "+t.look.yes+" ("+clean(api.ValueText(value))+")")
 		default:
 			parts = append(parts, field+" "+t.look.yes)
 		}

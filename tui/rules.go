@@ -123,9 +123,9 @@ func ruleField(r *api.Rule, name string) (string, bool) {
 		return matchText(r.Match), true
 	case "model", "path", "key", "user", "host", "method":
 		value, known := r.Match[name]
-		return scalarText(value), known
+		return api.ValueText(value), known
 	case "upstream":
-		return destination(r.Action), true
+		return r.Destination(), true
 	}
 	return "", false
 }

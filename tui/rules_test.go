@@ -165,22 +165,11 @@ func TestWhileTheGatewayIsAwayNoRuleIsChanged(t *testing.T) {
 	})
 }
 
-func TestMatchersAndActionsAreSaidInAFewWords(t *testing.T) {
+func TestWhatARuleSaysIsShownAndNotObeyed(t *testing.T) {
 	l := &look{signs: asciiSigns()}
-	for name, c := range map[string]struct {
-		rule api.Rule
-		want string
-	}{
-		"nothing is asked for":       {api.Rule{}, "*  -> binding"},
-		"models before paths":        {api.Rule{Match: map[string]any{"path": "/v1/**", "model": []any{"gpt-*", "!gpt-4"}}, Action: map[string]any{"upstream": "a", "model": "b"}}, "model=gpt-*,!gpt-4  path=/v1/**  -> a  model=b"},
-		"names of headers":           {api.Rule{Match: map[string]any{"header": map[string]any{"b": map[string]any{"in": []any{"1", "2"}}, "a": "x"}}, Action: map[string]any{"target": "https://x"}}, "header a=x  header b=in:1,2  -> https://x"},
-		"what must not hold":         {api.Rule{Match: map[string]any{"not": map[string]any{"source": []any{"10.0.0.0/8"}}}, Action: map[string]any{"respond": map[string]any{"status": 400.0}}}, "not(source=10.0.0.0/8)  respond 400"},
-		"weights, fallback and more": {api.Rule{Action: map[string]any{"upstreams": []any{map[string]any{"name": "a", "weight": 80.0}, map[string]any{"name": "b"}}, "fallback": []any{map[string]any{"name": "c"}}, "retry": map[string]any{}}}, "*  -> a/80,b  else c  +retry"},
-		"the search goes on":         {api.Rule{Continue: true, Action: map[string]any{"headers": map[string]any{}}}, "*  -> next rule  +headers"},
-	} {
-		if got := matchText(c.rule.Match) + "  " + l.ruleAction(&c.rule); got != c.want {
-			t.Errorf("%s: %q, and not %q", name, got, c.want)
-		}
+	r := api.Rule{Match: map[string]any{"model": "a\x1b[2J"}, Action: map[string]any{"upstream": "b\nc"}}
+	if got, want := matchText(r.Match)+"  "+l.ruleAction(&r), "model=a·[2J  -> b·c"; got != want {
+		t.Errorf("%q, and not %q", got, want)
 	}
 }
 

@@ -281,7 +281,7 @@ func heldText(match map[string]any) string {
 				parts = append(parts, field+" "+name+" ✓")
 			}
 		case field == "model":
-			parts = append(parts, "model ✓ ("+scalarText(value)+")")
+			parts = append(parts, "model ✓ ("+api.ValueText(value)+")")
 		default:
 			parts = append(parts, field+" ✓")
 		}

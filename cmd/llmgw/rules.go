@@ -82,7 +82,7 @@ func newRulesList(a *app) *cobra.Command {
 
 func mentions(r api.Rule, text string) bool {
 	text = strings.ToLower(text)
-	for _, in := range []string{r.Name, r.Set, r.Description, matchText(r.Match), ruleAction(r)} {
+	for _, in := range []string{r.Name, r.Set, r.Description, api.MatchText(r.Match), r.ActionText()} {
 		if strings.Contains(strings.ToLower(in), text) {
 			return true
 		}
@@ -95,124 +95,11 @@ func ruleColumns() []column[api.Rule] {
 		{name: "#", text: func(r api.Rule) string { return strconv.Itoa(r.Position) }},
 		{name: "NAME", text: func(r api.Rule) string { return r.Name }},
 		{name: "ON", text: func(r api.Rule) string { return sign(r.Enabled, true) }},
-		{name: "MATCH", text: func(r api.Rule) string { return matchText(r.Match) }},
-		{name: "ACTION", text: ruleAction},
+		{name: "MATCH", text: func(r api.Rule) string { return api.MatchText(r.Match) }},
+		{name: "ACTION", text: func(r api.Rule) string { return r.ActionText() }},
 		{name: "SET", wide: true, text: func(r api.Rule) string { return fmt.Sprintf("%s (%d)", r.Set, r.Order) }},
 		{name: "DESCRIPTION", wide: true, text: func(r api.Rule) string { return dash(r.Description) }},
 	}
-}
-
-// matchFields are the matchers, what people look for first.
-func matchFields() []string {
-	return []string{"model", "path", "method", "host", "header", "query", "stream", "key", "user", "tag", "source", "body_bytes", "not"}
-}
-
-// matchText writes a match in one line, fields what people look for first:
-// model=gpt-*,o*  path=/v1/**  header x-tier=free.
-func matchText(match map[string]any) string {
-	var parts []string
-	for _, field := range matchFields() {
-		value, ok := match[field]
-		if !ok {
-			continue
-		}
-		if without, ok := value.(map[string]any); ok && field == "not" {
-			parts = append(parts, "not("+matchText(without)+")")
-			continue
-		}
-		named, isMap := value.(map[string]any)
-		if !isMap {
-			parts = append(parts, field+"="+scalarText(value))
-			continue
-		}
-		for _, name := range sorted(named) {
-			parts = append(parts, field+" "+name+"="+scalarText(named[name]))
-		}
-	}
-	if len(parts) == 0 {
-		return "*"
-	}
-	return strings.Join(parts, "  ")
-}
-
-// ruleAction writes what becomes of the requests that a rule takes.
-func ruleAction(r api.Rule) string {
-	text := actionText(r.Action)
-	if r.Continue {
-		text = "→ next rule" + strings.TrimPrefix(text, "→ nobody")
-	}
-	return text
-}
-
-// actionText writes an action in one line: → openai  model=gpt-5-mini.
-func actionText(action map[string]any) string {
-	text := "→ nobody"
-	switch {
-	case action["upstream"] != nil:
-		text = "→ " + scalarText(action["upstream"])
-	case action["upstreams"] != nil:
-		text = "→ " + entriesText(action["upstreams"])
-	case action["target"] != nil:
-		text = "→ " + scalarText(action["target"])
-	case action["respond"] != nil:
-		text = "respond"
-		if respond, ok := action["respond"].(map[string]any); ok && respond["status"] != nil {
-			text += " " + scalarText(respond["status"])
-		}
-	}
-	if model, ok := action["model"]; ok {
-		text += "  model=" + scalarText(model)
-	}
-	if fallback, ok := action["fallback"]; ok {
-		text += "  else " + entriesText(fallback)
-	}
-	for _, field := range []string{"path", "headers", "response_headers", "timeouts", "retry", "limits", "body_log"} {
-		if _, ok := action[field]; ok {
-			text += "  +" + field
-		}
-	}
-	return text
-}
-
-// entriesText writes a list of upstreams with their weights: groq-a/80,groq-b/20.
-func entriesText(value any) string {
-	entries, ok := value.([]any)
-	if !ok {
-		return scalarText(value)
-	}
-	all := make([]string, 0, len(entries))
-	for _, one := range entries {
-		entry, ok := one.(map[string]any)
-		if !ok {
-			continue
-		}
-		text := scalarText(entry["name"])
-		if entry["weight"] != nil {
-			text += "/" + scalarText(entry["weight"])
-		}
-		all = append(all, text)
-	}
-	return strings.Join(all, ",")
-}
-
-func scalarText(value any) string {
-	switch v := value.(type) {
-	case string:
-		return v
-	case []any:
-		all := make([]string, 0, len(v))
-		for _, one := range v {
-			all = append(all, scalarText(one))
-		}
-		return strings.Join(all, ",")
-	case map[string]any:
-		all := make([]string, 0, len(v))
-		for _, name := range sorted(v) {
-			all = append(all, name+":"+scalarText(v[name]))
-		}
-		return strings.Join(all, ",")
-	}
-	return fmt.Sprint(value)
 }
 
 func sorted(m map[string]any) []string {
