@@ -180,7 +180,7 @@ func (c *console) bar() string {
 			text = "the token of " + token + " is not valid here, or it has ended; unset it to log in"
 		}
 	case link.state == linking && d.now().Sub(link.since) >= slowLoad:
-		text = "waiting for " + clean(d.gateway.Where) + d.look.more + "  q cancels"
+		text = "waiting for " + clean(d.gateway.Where) + d.look.more + "  q quits"
 	case link.muteFor(d.now()) > 0:
 		text = "the gateway does not answer since " + clockOf(link.mute) + age(d.now(), c.oldest())
 	case link.partial != nil:

@@ -44,7 +44,7 @@ func TestAGatewayThatIsNotThereAtFirstIsWaitedFor(t *testing.T) {
 func TestAGatewayThatDoesNotAnswerAtFirstIsGivenUpAndWaitedFor(t *testing.T) {
 	play(t, 100, 30, func(o *Options, f *fake) { o.Start, f.hangs = "keys", true }, func(s *stage) {
 		s.wait(6 * time.Second)
-		s.sees("waiting for https://llm.example.com", "q cancels")
+		s.sees("waiting for https://llm.example.com", "q quits")
 		s.wait(api.DefaultTimeout)
 		s.sees("gateway not reachable since", "r tries again")
 		s.fake.mu.Lock()
