@@ -146,13 +146,18 @@ func (g *gateway) stormOnce(tag string) {
 // oneLineEach looks at every access line: one for a request, with a reason.
 func (g *gateway) oneLineEach(t *testing.T) {
 	t.Helper()
-	// An exchange is no longer in flight a moment before its line is written.
+	// An exchange is no longer in flight a moment before it is counted and its line
+	// is written: both are looked at as they were at one moment.
+	var counted int64
+	var text string
 	g.until("a line of each request", func() bool {
-		return int64(strings.Count(g.log.text(), `"message":"request"`)) >= g.proxy.Totals().Requests
+		counted = g.proxy.Totals().Requests
+		text = g.log.text()
+		return int64(strings.Count(text, `"message":"request"`)) == counted
 	})
 	seen := map[any]bool{}
 	reasons := map[any]int{}
-	for line := range strings.SplitSeq(g.log.text(), "\n") {
+	for line := range strings.SplitSeq(text, "\n") {
 		if !strings.Contains(line, `"message":"request"`) {
 			continue
 		}
@@ -166,8 +171,8 @@ func (g *gateway) oneLineEach(t *testing.T) {
 		seen[id] = true
 		reasons[reason]++
 	}
-	if int64(len(seen)) != g.proxy.Totals().Requests {
-		t.Errorf("%d lines, %d requests counted", len(seen), g.proxy.Totals().Requests)
+	if int64(len(seen)) != counted {
+		t.Errorf("%d lines, %d requests counted", len(seen), counted)
 	}
 	t.Logf("%d requests ended as %v", len(seen), reasons)
 }

@@ -129,7 +129,28 @@ func (p *Postgres) configure(o PostgresOptions) error {
 func (p *Postgres) data() string { return filepath.Join(p.at.dir, "data") }
 
 // Start starts the server again under the same address, after Stop or Kill.
+//
+// One that was killed may have left a process of its own that has yet to end, and
+// with it the memory that they share: it is tried again then, as a supervisor does.
 func (p *Postgres) Start(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startBound)
+	defer cancel()
+	again := time.NewTicker(lookEvery)
+	defer again.Stop()
+	for {
+		err := p.startOnce(ctx)
+		if err == nil || !strings.Contains(err.Error(), "pre-existing shared memory block") {
+			return err
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+func (p *Postgres) startOnce(ctx context.Context) error {
 	return p.start(ctx, p.ready, filepath.Join(p.bin, "postgres"), "-c", "config_file="+filepath.Join(p.at.dir, "postgresql.conf"))
 }
 
